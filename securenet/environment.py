@@ -1,0 +1,95 @@
+"""What the environment decides: folders, secrets, databases and the Redis address.
+
+Settings read every variable here and nowhere else, so the README's table of variables is this file.
+"""
+
+import os
+import secrets
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+PROJECT_DIR = Path(__file__).resolve().parent.parent
+
+env = environ.Env()
+
+
+def is_production() -> bool:
+    """True under ``SECURENET_ENV=production``; anything but that or ``development`` is refused."""
+    name = env.str("SECURENET_ENV", default="development")
+    if name not in {"development", "production"}:
+        raise ImproperlyConfigured(f"SECURENET_ENV is {name!r}; set it to 'development' or 'production'.")
+    return name == "production"
+
+
+def data_dir() -> Path:
+    """The folder of database, Redis files, logs and secrets (``SECURENET_DATA_DIR``, default ``var/``)."""
+    return Path(env.str("SECURENET_DATA_DIR", default=str(PROJECT_DIR / "var"))).resolve()
+
+
+def secret_key() -> str:
+    """Return ``SECRET_KEY``, or outside production one that is made once and kept in the data folder.
+
+    Raises:
+        ImproperlyConfigured: in production without ``SECRET_KEY``.
+    """
+    if given := env.str("SECRET_KEY", default=""):
+        return given
+    if is_production():
+        raise ImproperlyConfigured(
+            "SECRET_KEY is not set. Production needs one of its own: "
+            "python -c 'import secrets; print(secrets.token_urlsafe(64))'"
+        )
+    return kept_secret(data_dir() / "secret_key")
+
+
+def kept_secret(path: Path) -> str:
+    """Read the secret in ``path``, making file and secret (mode 0600) where there is none.
+
+    Several processes may start at once: the file appears whole, by a link that only one of them wins.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not path.exists():
+        draft = path.with_name(f"{path.name}.{os.getpid()}")
+        draft.touch(mode=0o600)
+        draft.write_text(secrets.token_urlsafe(64))
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass  # another process was first: its secret is the one to use
+        finally:
+            draft.unlink()
+    return path.read_text().strip()
+
+
+def database() -> dict[str, object]:
+    """Django's database settings from ``DATABASE_URL``; SQLite in WAL mode in the data folder without it."""
+    if env.str("DATABASE_URL", default=""):
+        settings: dict[str, object] = dict(env.db_url("DATABASE_URL"))
+    else:
+        settings = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(data_dir() / "securenet.sqlite3")}
+    if settings["ENGINE"] == "django.db.backends.sqlite3":
+        settings["OPTIONS"] = {
+            # Writers queue for the lock at BEGIN instead of failing half-way through a transaction.
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+        }
+        settings["CONN_MAX_AGE"] = None
+    else:
+        settings.setdefault("CONN_MAX_AGE", 60)
+        settings["CONN_HEALTH_CHECKS"] = True
+    return settings
+
+
+def redis_url() -> str:
+    """The address of Redis: ``REDIS_URL``, by default the socket that ``make run`` opens in the data folder."""
+    url = env.str("REDIS_URL", default=f"unix://{data_dir() / 'redis' / 'redis.sock'}?db=0")
+    if urlsplit(url).scheme not in {"redis", "rediss", "unix"}:
+        raise ImproperlyConfigured(
+            f"REDIS_URL is {url!r}; it must start with redis://, rediss:// or unix://, "
+            "for example redis://127.0.0.1:6379/0."
+        )
+    return url
