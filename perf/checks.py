@@ -1,0 +1,62 @@
+"""System checks: what would break a promise is said before the first request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+
+from perf.conf import DEFAULTS, setting
+
+
+@register(Tags.caches)
+def check_cache_backend(**_: Any) -> list[CheckMessage]:
+    """The gate needs django-redis, with short time-outs."""
+    alias = setting("CACHE_ALIAS")
+    configured = settings.CACHES.get(alias)
+    if configured is None:
+        return [Error(f"PERF_CACHE_ALIAS is {alias!r}, but CACHES has no such cache.", id="perf.E001")]
+    if not configured["BACKEND"].startswith("django_redis."):
+        return [
+            Error(
+                f"CACHES[{alias!r}] is {configured['BACKEND']}; perf needs django-redis.",
+                hint='Set "BACKEND": "django_redis.cache.RedisCache".',
+                id="perf.E002",
+            )
+        ]
+    options = configured.get("OPTIONS", {})
+    if not (options.get("SOCKET_TIMEOUT") and options.get("SOCKET_CONNECT_TIMEOUT")):
+        return [
+            Warning(
+                f"CACHES[{alias!r}] has no time-outs: a Redis that hangs would hold requests for seconds.",
+                hint='Set "SOCKET_TIMEOUT": 0.5 and "SOCKET_CONNECT_TIMEOUT": 0.5 in its OPTIONS.',
+                id="perf.W001",
+            )
+        ]
+    return []
+
+
+@register()
+def check_settings(**_: Any) -> list[CheckMessage]:
+    """A PERF_ setting that nothing reads is a misspelt one."""
+    unknown = [
+        name
+        for name in dir(settings)
+        if name.startswith("PERF_") and name.removeprefix("PERF_") not in DEFAULTS
+    ]
+    return [Error(f"{name} is no setting of perf.", hint="See perf/conf.py.", id="perf.E003") for name in unknown]
+
+
+@register()
+def check_middleware(**_: Any) -> list[CheckMessage]:
+    """Without the middleware there are no headers and no latencies."""
+    if "perf.middleware.PerformanceMiddleware" in settings.MIDDLEWARE:
+        return []
+    return [
+        Warning(
+            "PerformanceMiddleware is not installed: responses carry no Cache-Status and no RateLimit fields.",
+            hint='Put "perf.middleware.PerformanceMiddleware" first in MIDDLEWARE.',
+            id="perf.W002",
+        )
+    ]

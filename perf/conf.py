@@ -1,0 +1,65 @@
+"""Every setting of perf: name, default, unit. Read through ``conf.setting("NAME")``, never from Django's settings.
+
+Settings are looked up at each call, so that Django's ``override_settings`` works; system checks are in ``checks.py``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from django.conf import settings
+
+DEFAULTS: Final[dict[str, Any]] = {
+    # Name of the django-redis cache in CACHES whose connections perf uses.
+    "CACHE_ALIAS": "default",
+    # First part of every Redis key. One project, one prefix.
+    "KEY_PREFIX": "perf",
+    # Networks (CIDR) of reverse proxies whose Forwarded / X-Forwarded-For headers are believed.
+    "TRUSTED_PROXIES": [],
+    # Bits of an IPv6 address that make one client: providers hand out whole networks.
+    "IPV6_PREFIX": 64,
+    # Processes that serve requests; `on_store_error: local` gives each its share of a limit.
+    "PROCESSES": 1,
+    # Whether the name a server is called by makes responses differ; False if no response contains it.
+    "VARY_ON_HOST": True,
+    # How this cache names itself in Cache-Status.
+    "CACHE_NAME": "perf",
+    # Requests below this path get the headers of PerformanceMiddleware and are measured.
+    "PATH_PREFIX": "/api",
+    # Dotted path of `roles_of(user) -> Iterable[str]`; by default `user.roles`, else the names of its groups.
+    "ROLES": None,
+    # Dotted path of `recent_versions() -> Iterable[tuple[str, int]]`: identity versions to announce again
+    # when Redis comes back empty. None: tokens carry no version.
+    "IDENTITY_VERSIONS": None,
+    # Seconds for which an announced identity version is kept: the longest life of an access token.
+    "IDENTITY_LIFETIME": 24 * 3600,
+    # Roles that may read metrics and see all jobs, beside superusers.
+    "ADMIN_ROLES": [],
+    # Seconds that a cached view without a policy and without a ttl of its own is kept fresh.
+    "DEFAULT_TTL": 300,
+    # Bytes of cache entries in Redis, over all keys.
+    "CACHE_BUDGET_BYTES": 64 * 1024 * 1024,
+    # Seconds an entry is kept at least, so that a TTL lengthened in the admin finds it.
+    "ENTRY_RETENTION": 3600,
+    # Bytes of bodies that each process keeps beside Redis.
+    "LOCAL_COPIES_BYTES": 16 * 1024 * 1024,
+    # Seconds a request holds the right to recompute an entry; renewed while it works.
+    "LEASE_SECONDS": 10.0,
+    # Seconds a request waits for another that computes the same entry.
+    "WAIT_SECONDS": 15.0,
+    # Seconds between two looks at a Redis that failed.
+    "PROBE_SECONDS": 0.25,
+    # Jobs waiting or running, all types together.
+    "JOB_CAPACITY": 100,
+    # Seconds a worker holds a job without a heartbeat.
+    "JOB_LEASE_SECONDS": 10.0,
+    # Seconds between two recovery passes.
+    "RECOVERY_SECONDS": 2.0,
+    # Seconds that an Idempotency-Key is remembered.
+    "IDEMPOTENCY_SECONDS": 24 * 3600,
+}
+
+
+def setting(name: str) -> Any:
+    """Return ``PERF_<name>`` from Django's settings, or its default."""
+    return getattr(settings, f"PERF_{name}", DEFAULTS[name])

@@ -1,0 +1,94 @@
+"""Rows -> snapshot: reads all enabled policies and freezes them. The only part of policies that queries."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from django.db import router
+
+from perf.models import AccessRule, CachePolicy, PolicyHead, RateLimitPolicy
+from perf.policies.revisions import head_number
+from perf.policies.routes import parse_route
+from perf.policies.snapshot import AccessTable, AccessVerdict, CacheRule, LimitRule, RuleIndex, Snapshot
+
+
+def load_snapshot() -> Snapshot:
+    """Compile the newest committed policies.
+
+    The number is read before the rows: a change between the two makes the snapshot newer than its number, which
+    costs one more load, and never older.
+    """
+    using = router.db_for_write(PolicyHead)
+    number = head_number(using)
+    limits = [limit_rule(policy) for policy in RateLimitPolicy.objects.using(using).filter(enabled=True).iterator()]
+    return Snapshot(
+        number=number,
+        caches=RuleIndex(
+            cache_rule(policy) for policy in CachePolicy.objects.using(using).filter(enabled=True).iterator()
+        ),
+        limits=RuleIndex(limits),
+        access=_access_table(using),
+        by_name={rule.name: rule for rule in limits},
+    )
+
+
+def cache_rule(policy: CachePolicy) -> CacheRule:
+    """Compile one cache policy."""
+    return CacheRule(
+        id=policy.pk,
+        name=policy.name,
+        position=policy.position,
+        route=parse_route(policy.route),
+        methods=frozenset(policy.methods),
+        ttl=policy.ttl,
+        ttl_jitter=policy.ttl_jitter,
+        stale_while_revalidate=policy.stale_while_revalidate,
+        stale_if_error=policy.stale_if_error,
+        shared_by=policy.shared_by,
+        vary_on_headers=tuple(sorted({name.lower() for name in policy.vary_on_headers})),
+        ignore_params=tuple(policy.ignore_params),
+        max_body_bytes=policy.max_body_bytes,
+        tags=tuple(policy.tags),
+    )
+
+
+def limit_rule(policy: RateLimitPolicy) -> LimitRule:
+    """Compile one rate-limit policy."""
+    return LimitRule(
+        id=policy.pk,
+        name=policy.name,
+        scope=policy.scope,
+        position=policy.position,
+        route=parse_route(policy.route),
+        methods=frozenset(policy.methods),
+        roles=frozenset(policy.roles),
+        observe=policy.mode == RateLimitPolicy.Mode.OBSERVE,
+        count_by=policy.count_by,
+        algorithm=policy.algorithm,
+        limit=policy.limit,
+        period=policy.period,
+        capacity=policy.capacity,
+        cost=policy.cost,
+        penalty=policy.penalty,
+        on_store_error=policy.on_store_error,
+    )
+
+
+def _access_table(using: str) -> AccessTable:
+    users: dict[str, list[AccessVerdict]] = defaultdict(list)
+    roles: dict[str, list[AccessVerdict]] = defaultdict(list)
+    networks: dict[str, list[AccessVerdict]] = defaultdict(list)
+    for rule in AccessRule.objects.using(using).filter(enabled=True).iterator():
+        verdict = AccessVerdict(
+            rule=rule.name,
+            effect=rule.effect,
+            reason=rule.reason,
+            expires_at=rule.expires_at.timestamp() if rule.expires_at else None,
+        )
+        if rule.network:
+            networks[rule.network].append(verdict)
+        elif rule.role:
+            roles[rule.role].append(verdict)
+        else:
+            users[str(rule.user_id)].append(verdict)
+    return AccessTable(users, roles, networks)
