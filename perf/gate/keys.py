@@ -1,0 +1,103 @@
+"""Every Redis key of perf is made here, and nowhere else.
+
+All keys carry one hash tag, so that a script touches one slot. What clients send never stands in a key: names,
+addresses, paths and parameters go through a keyed hash whose input is length-prefixed.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+from functools import lru_cache
+from hashlib import blake2b
+
+from django.conf import settings
+
+from perf.conf import setting
+
+_ALGORITHM_LETTERS = {"sliding_window": "s", "fixed_window": "f", "token_bucket": "t"}
+
+
+def _key(name: str) -> str:
+    return f"{{{setting('KEY_PREFIX')}}}:{name}"
+
+
+def revision() -> str:
+    """The published revision number."""
+    return _key("revision")
+
+
+def identity(user_id: str) -> str:
+    """The identity version of a user that changed within the life of a token."""
+    return _key(f"identity:{digest(('identity', user_id))}")
+
+
+def counter(rule_id: int | str, algorithm: str, identity_parts: tuple[str, ...]) -> str:
+    """What one client used of one limit. The limit itself is not in the key: a changed one keeps the count."""
+    return _key(f"limit:{rule_id}:{_ALGORITHM_LETTERS[algorithm]}:{digest(identity_parts)}")
+
+
+def entry(parts: Iterable[str]) -> str:
+    """A cached response; ``parts`` are everything that makes responses differ."""
+    return _key(f"entry:{digest(parts)}")
+
+
+def lease(entry_key: str) -> str:
+    """Who computes the entry."""
+    return f"{entry_key}:lease"
+
+
+def wake(entry_key: str) -> str:
+    """The list on which requests wait for the entry."""
+    return f"{entry_key}:wake"
+
+
+def invalidations() -> str:
+    """Tags and the times of their last invalidation."""
+    return _key("invalidations")
+
+
+def budget() -> tuple[str, str, str]:
+    """Accounts of the entries: expiries, sizes, bytes in all."""
+    return _key("entries:expiries"), _key("entries:sizes"), _key("entries:bytes")
+
+
+def statistics() -> str:
+    """Prefix of the statistics; a minute since the epoch follows."""
+    return _key("statistics:")
+
+
+def ranking() -> str:
+    """Prefix of the rankings of blocked clients; an hour since the epoch follows."""
+    return _key("blocked:")
+
+
+def probe() -> str:
+    """Written to see whether Redis takes writes."""
+    return _key("probe")
+
+
+def leader(duty: str) -> str:
+    """Held by the one process that carries out a duty."""
+    return _key(f"leader:{duty}")
+
+
+def digest(parts: Iterable[str]) -> str:
+    """A 128-bit keyed BLAKE2b (RFC 7693) of ``parts``, 22 characters. No two lists of parts run together."""
+    hasher = blake2b(digest_size=16, key=secret("keys"))
+    for part in parts:
+        data = part.encode("utf-8", "surrogatepass")
+        hasher.update(len(data).to_bytes(4, "big"))
+        hasher.update(data)
+    return base64.urlsafe_b64encode(hasher.digest())[:22].decode("ascii")
+
+
+def secret(purpose: str) -> bytes:
+    """A 32-byte key derived from ``SECRET_KEY``, different for each purpose."""
+    return _derive(settings.SECRET_KEY, purpose)
+
+
+@lru_cache(maxsize=16)
+def _derive(secret_key: str, purpose: str) -> bytes:
+    seed = blake2b(secret_key.encode(), digest_size=32).digest()
+    return blake2b(purpose.encode(), key=seed, digest_size=32, person=b"perf").digest()

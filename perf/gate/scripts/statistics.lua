@@ -1,0 +1,34 @@
+-- statistics.lua: counts events in one hash per minute, kept for 25 hours.
+--
+--   count(field, by)   adds `by` to `field` of the current minute
+--   record(first)      adds what the caller brought along: ARGV[first] .. the end, as pairs of field and number.
+--                      A field that starts with "!" names a blocked client and goes to the hour's ranking.
+--
+-- STATISTICS is the prefix of the hashes, RANKING that of the sorted sets; both come from gate.lua.
+
+local STATISTICS_SECONDS = 90000
+local RANKING_SIZE = 1000
+
+local minute_key = STATISTICS .. math.floor(NOW / 60000000)
+
+local function count(field, by)
+  if redis.call('HINCRBY', minute_key, field, by) == by then
+    redis.call('EXPIRE', minute_key, STATISTICS_SECONDS)
+  end
+end
+
+local function record(first)
+  for i = first, #ARGV - 1, 2 do
+    local field, by = ARGV[i], tonumber(ARGV[i + 1])
+    if string.sub(field, 1, 1) == '!' then
+      local ranking = RANKING .. math.floor(NOW / 3600000000)
+      redis.call('ZINCRBY', ranking, by, string.sub(field, 2))
+      redis.call('EXPIRE', ranking, STATISTICS_SECONDS)
+      if redis.call('ZCARD', ranking) > 2 * RANKING_SIZE then
+        redis.call('ZREMRANGEBYRANK', ranking, 0, -RANKING_SIZE - 1)
+      end
+    else
+      count(field, by)
+    end
+  end
+end

@@ -1,0 +1,117 @@
+"""The one place that talks to Redis for policies, limits and cache: scripts, time-outs, and a circuit breaker.
+
+Connections are django-redis'. After one failure the breaker opens: nothing is asked of Redis any more until the
+keeper thread (`perf.gate.keeper`) has seen it take a write again, so requests don't pay for its absence.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from django_redis import get_redis_connection
+from redis.exceptions import NoScriptError, RedisError, ResponseError
+
+from perf.conf import setting
+from perf.gate import keys
+from perf.gate.scripts import Script
+
+log = logging.getLogger(__name__)
+
+# Replies that tell of the state of the server, not of a mistake in a script.
+_SERVER_STATES = ("OOM", "READONLY", "LOADING", "MISCONF", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS", "BUSY")
+
+
+class StoreUnavailable(Exception):
+    """Redis cannot be asked now; the message says why."""
+
+
+class Store:
+    """Redis behind a breaker. One per process."""
+
+    def __init__(self) -> None:
+        self.reason = ""  # why the breaker is open; empty while it is closed
+        self.failures = 0
+        self.round_trip_seconds = 0.0
+        self._on_open: list[Callable[[], None]] = []
+
+    @property
+    def is_open(self) -> bool:
+        """True while Redis is not asked."""
+        return bool(self.reason)
+
+    def on_open(self, callback: Callable[[], None]) -> None:
+        """Call ``callback()`` whenever the breaker opens."""
+        self._on_open.append(callback)
+
+    def run(self, script: Script, script_keys: Sequence[str], args: Sequence[Any]) -> Any:
+        """Run a script in one command; a server that does not know it yet is sent its text.
+
+        Raises:
+            StoreUnavailable: the breaker is open, or Redis failed now.
+        """
+        self._refuse_if_open()
+        started = time.perf_counter()
+        try:
+            client = self.client()
+            try:
+                reply = client.evalsha(script.sha, len(script_keys), *script_keys, *args)
+            except NoScriptError:
+                reply = client.eval(script.source, len(script_keys), *script_keys, *args)
+        except (RedisError, OSError) as error:
+            raise self._failed(error) from error
+        elapsed = time.perf_counter() - started
+        self.round_trip_seconds += (elapsed - self.round_trip_seconds) * 0.05
+        return reply
+
+    def ask(self, question: Callable[[Any], Any]) -> Any:
+        """Return ``question(client)``; for reads off the hot path. Raises `StoreUnavailable` as `run` does."""
+        self._refuse_if_open()
+        try:
+            return question(self.client())
+        except (RedisError, OSError) as error:
+            raise self._failed(error) from error
+
+    def probe(self) -> bool:
+        """Say whether Redis takes writes again; does not close the breaker."""
+        try:
+            self.client().set(keys.probe(), "1", px=1000)
+        except (RedisError, OSError) as error:
+            self.reason = _describe(error)
+            return False
+        return True
+
+    def close_breaker(self) -> None:
+        """Ask Redis again from now on."""
+        if self.reason:
+            log.warning("Redis answers again (it was away: %s).", self.reason)
+        self.reason = ""
+
+    def client(self) -> Any:
+        """The redis-py client of the configured django-redis cache."""
+        return get_redis_connection(setting("CACHE_ALIAS"))
+
+    def _refuse_if_open(self) -> None:
+        if self.reason:
+            raise StoreUnavailable(self.reason)
+
+    def _failed(self, error: Exception) -> StoreUnavailable:
+        reason = _describe(error)
+        if isinstance(error, ResponseError) and not reason.startswith(_SERVER_STATES):
+            log.error("A script of perf failed: %s", reason)
+        elif not self.reason:
+            log.warning("Redis cannot be asked: %s. Policies decide by their on_store_error.", reason)
+        self.failures += 1
+        self.reason = reason
+        for callback in self._on_open:
+            callback()
+        return StoreUnavailable(reason)
+
+
+def _describe(error: Exception) -> str:
+    return str(error) or type(error).__name__
+
+
+store = Store()

@@ -1,0 +1,53 @@
+"""What is known of the request being answered: times, the gate's outcome, what the cache did.
+
+The record hangs on Django's request as ``request.perf``; throttle, decorator and middleware meet there.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.http import HttpRequest
+
+from perf.gate.callers import Caller
+from perf.gate.outcome import CacheAnswer, Outcome
+
+
+@dataclass(slots=True)
+class RequestRecord:
+    """Filled while the request is answered; ``cache_status`` holds the parameters of the Cache-Status header."""
+
+    started: float = field(default_factory=time.perf_counter)
+    request_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    gate_seconds: float = 0.0
+    caller: Caller | None = None
+    outcome: Outcome | None = None
+    cache_lookup: Any = None
+    cache_status: str = ""
+    problem: str = ""
+    is_warming: bool = False  # made by cache_warm: no traffic, no client's limit
+    on_finish: list[Callable[[], None]] = field(default_factory=list)
+
+    def take_answer(self) -> CacheAnswer | None:
+        """What the cache answered in the request's exchange."""
+        return self.outcome.cache if self.outcome is not None else None
+
+
+def django_request(request: Any) -> HttpRequest:
+    """The Django request inside a DRF request, or ``request`` itself."""
+    inner: HttpRequest = getattr(request, "_request", request)
+    return inner
+
+
+def record_of(request: Any) -> RequestRecord:
+    """The record of ``request``, made now where the middleware is not installed."""
+    plain = django_request(request)
+    record: RequestRecord | None = getattr(plain, "perf", None)
+    if record is None:
+        record = RequestRecord()
+        plain.perf = record  # type: ignore[attr-defined]
+    return record
