@@ -1,0 +1,40 @@
+"""Pages of results: ``{"results": […], "next": …}``, by cursor, so that deep pages cost no more than the first."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from rest_framework.pagination import CursorPagination
+from rest_framework.response import Response
+
+
+class ResultPages(CursorPagination):
+    """Newest first by primary key, unless the view's ``ordering`` says otherwise.
+
+    ``next`` is a path without host: the answer is the same whatever name the server was called by.
+    """
+
+    ordering = "-pk"
+    page_size_query_param = "page_size"
+    max_page_size = 500
+
+    def get_paginated_response(self, data: Any) -> Response:
+        return Response({"results": data, "next": _without_host(self.get_next_link())})
+
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "type": "object",
+            "required": ["results", "next"],
+            "properties": {
+                "results": schema,
+                "next": {"type": ["string", "null"], "description": "Path of the next page; null on the last one."},
+            },
+        }
+
+
+def _without_host(link: str | None) -> str | None:
+    if link is None:
+        return None
+    parts = urlsplit(link)
+    return f"{parts.path}?{parts.query}" if parts.query else parts.path

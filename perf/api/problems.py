@@ -1,0 +1,176 @@
+"""Errors as problem details (RFC 9457). DRF's exceptions become problems here; `Problem` is raised where more is to be said."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from rest_framework.exceptions import (
+    APIException,
+    AuthenticationFailed,
+    NotAuthenticated,
+    Throttled,
+    ValidationError,
+)
+from rest_framework.response import Response
+
+from perf.records import record_of
+
+log = logging.getLogger(__name__)
+
+CONTENT_TYPE = "application/problem+json"
+
+
+class Problem(APIException):
+    """An error with everything a client needs.
+
+    Args:
+        status: HTTP status code.
+        title: what kind of problem, the same at each occurrence.
+        detail: what is wrong here, and what to do.
+        type: a URI that names the kind of problem.
+        headers: response headers, such as Retry-After.
+        members: further members of the problem's JSON.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        title: str,
+        detail: str,
+        *,
+        type: str = "about:blank",
+        headers: Mapping[str, str] | None = None,
+        **members: Any,
+    ) -> None:
+        super().__init__(detail)
+        self.status_code = status
+        self.title = title
+        self.type = type
+        self.headers = dict(headers or {})
+        self.members = members
+
+    def body(self) -> dict[str, Any]:
+        """The problem as JSON data."""
+        return {
+            "type": self.type,
+            "title": self.title,
+            "status": self.status_code,
+            "detail": str(self.detail),
+            **self.members,
+        }
+
+
+def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response | None:
+    """DRF's EXCEPTION_HANDLER: every error that DRF knows becomes a problem; others stay for Django's 500.
+
+    A request refused before its throttle ran (bad credentials, no permission) is counted here, so that guessing
+    is limited as well.
+    """
+    # DRF's views import the default throttle, and that needs this module: both come in here, not above.
+    from rest_framework.views import set_rollback
+
+    problem = as_problem(error)
+    if problem is None:
+        return None
+    request = context["request"]
+    if problem.status_code in (401, 403):
+        from perf.refused import count_refused_request
+
+        problem = count_refused_request(request, context["view"]) or problem
+    _add_challenge(problem, error)
+    set_rollback()
+    record_of(request).problem = problem.title
+    return Response(
+        _with_request_id(problem, request), status=problem.status_code, headers=problem.headers, content_type=CONTENT_TYPE
+    )
+
+
+def as_problem(error: Exception) -> Problem | None:
+    """Translate an exception; None where it is nothing a client should be told about."""
+    match error:
+        case Problem():
+            return error
+        case Http404():
+            return Problem(404, "Not found", str(error) or "There is nothing here.")
+        case PermissionDenied():
+            return Problem(403, "Forbidden", str(error) or "You may not do this.")
+        case ValidationError():
+            return Problem(400, "Invalid input", "Some fields are not valid.", errors=_field_errors(error.get_full_details()))
+        case Throttled(wait=wait):
+            headers = {"Retry-After": str(int(wait) + 1)} if wait else {}
+            return Problem(429, "Too many requests", str(error.detail), headers=headers)
+        case APIException():
+            return Problem(error.status_code, _title(error.status_code), str(error.detail))
+        case _:
+            return None
+
+
+def problem_response(problem: Problem, request: HttpRequest) -> HttpResponse:
+    """The problem as a plain Django response."""
+    return HttpResponse(
+        json.dumps(_with_request_id(problem, request)),
+        status=problem.status_code,
+        headers=problem.headers,
+        content_type=CONTENT_TYPE,
+    )
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Django's ``handler500``."""
+    return problem_response(
+        Problem(500, "Internal error", "Something failed here; the log has the details under the request's id."), request
+    )
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's ``handler404``."""
+    return problem_response(Problem(404, "Not found", f"There is nothing at {request.path}."), request)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's ``handler400``."""
+    return problem_response(Problem(400, "Bad request", "The request cannot be understood."), request)
+
+
+def _with_request_id(problem: Problem, request: Any) -> dict[str, Any]:
+    return {**problem.body(), "request_id": record_of(request).request_id}
+
+
+def _add_challenge(problem: Problem, error: Exception) -> None:
+    challenge = getattr(error, "auth_header", None)
+    if challenge and isinstance(error, AuthenticationFailed | NotAuthenticated):
+        problem.headers.setdefault("WWW-Authenticate", challenge)
+
+
+def _title(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Error"
+
+
+def _field_errors(details: Any, path: str = "") -> list[dict[str, str]]:
+    """Flatten DRF's nested error details to ``{"field": "targets.0", "detail": …, "code": …}``."""
+    if isinstance(details, Mapping):
+        if set(details) == {"message", "code"}:
+            return [{"field": path, "detail": str(details["message"]), "code": str(details["code"])}]
+        return [
+            error
+            for name, inner in details.items()
+            for error in _field_errors(inner, path if name == "non_field_errors" else _joined(path, str(name)))
+        ]
+    errors: list[dict[str, str]] = []
+    for index, inner in enumerate(details):
+        is_leaf = isinstance(inner, Mapping) and set(inner) == {"message", "code"}
+        errors.extend(_field_errors(inner, path if is_leaf else _joined(path, str(index))))
+    return errors
+
+
+def _joined(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name

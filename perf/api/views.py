@@ -1,0 +1,187 @@
+"""``/api/performance/*``: metrics, cache, and background jobs."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.http import HttpResponseBase
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.generics import GenericAPIView, get_object_or_404
+from rest_framework.permissions import BasePermission, IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from perf.api.jobs import accepted, watched
+from perf.api.pagination import ResultPages
+from perf.api.problems import Problem
+from perf.api.serializers import InvalidationSerializer, JobSerializer, SubmissionSerializer, WarmSerializer
+from perf.caching import invalidate
+from perf.caching.paths import routes_of_path
+from perf.conf import setting
+from perf.gate.callers import roles_of
+from perf.jobs import states
+from perf.jobs.registry import job_type_names
+from perf.jobs.submit import submit
+from perf.metrics.read import WINDOWS
+from perf.metrics.report import performance_report
+from perf.models import CachePolicy, Job
+
+
+def is_admin(user: Any) -> bool:
+    """Superusers, and users with one of ``PERF_ADMIN_ROLES``."""
+    return bool(getattr(user, "is_superuser", False)) or bool(roles_of(user) & set(setting("ADMIN_ROLES")))
+
+
+class IsAdmin(BasePermission):
+    """Admins only; see `is_admin`."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        return bool(request.user and request.user.is_authenticated) and is_admin(request.user)
+
+
+class MetricsView(APIView):
+    """Cache, limits, jobs, store and latency, over all processes."""
+
+    permission_classes = [IsAdmin]
+
+    @extend_schema(
+        parameters=[OpenApiParameter("window", enum=list(WINDOWS), default="1h")], responses={200: dict[str, Any]}
+    )
+    def get(self, request: Request) -> Response:
+        window = request.query_params.get("window", "1h")
+        if window not in WINDOWS:
+            raise _invalid("window", f"{window!r} is no window; choose one of {', '.join(WINDOWS)}.")
+        return Response(performance_report(window), headers={"Cache-Control": "no-store"})
+
+
+class WarmView(APIView):
+    """Fill the cache by policy and role."""
+
+    permission_classes = [IsAdmin]
+
+    @extend_schema(request=WarmSerializer, responses={202: JobSerializer})
+    def post(self, request: Request) -> Response:
+        serializer = WarmSerializer(data=request.data or {})
+        serializer.is_valid(raise_exception=True)
+        job = submit("cache_warm", serializer.validated_data, by=request.user)
+        return accepted(request, job)
+
+
+class InvalidateView(APIView):
+    """Drop cached responses by tag, policy or path."""
+
+    permission_classes = [IsAdmin]
+
+    @extend_schema(request=InvalidationSerializer, responses={200: InvalidationSerializer})
+    def post(self, request: Request) -> Response:
+        serializer = InvalidationSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        chosen = serializer.validated_data
+        routes = [route for path in chosen.get("paths", []) for route in self._routes(path)]
+        self._check_policies(chosen.get("policies", []))
+        invalidate(
+            tags=chosen.get("tags", []),
+            policies=chosen.get("policies", []),
+            routes=routes,
+            everything=chosen.get("everything", False),
+        )
+        return Response(chosen)
+
+    def _routes(self, path: str) -> list[str]:
+        routes = routes_of_path(path)
+        if not routes:
+            raise _invalid("paths", f"{path!r} is the path of no cached view.")
+        return routes
+
+    def _check_policies(self, names: list[str]) -> None:
+        missing = sorted(set(names) - set(CachePolicy.objects.filter(name__in=names).values_list("name", flat=True)))
+        if missing:
+            raise _invalid("policies", f"There is no cache policy {', '.join(missing)}.")
+
+
+class BackgroundJobsView(GenericAPIView[Job]):
+    """Submit a job, or list those one may see."""
+
+    permission_classes = [IsAuthenticated]
+    pagination_class = ResultPages
+    serializer_class = JobSerializer
+    filter_backends = []
+    ordering = ("-submitted_at", "-id")
+
+    def get_queryset(self) -> QuerySet[Job]:
+        return visible_jobs(self.request.user)
+
+    @extend_schema(
+        parameters=[
+            OpenApiParameter("status", enum=[status.value for status in Job.Status]),
+            OpenApiParameter("type", str),
+        ],
+        responses={200: JobSerializer(many=True)},
+    )
+    def get(self, request: Request) -> Response:
+        jobs = self.get_queryset()
+        if status := request.query_params.get("status"):
+            if status not in Job.Status.values:
+                raise _invalid("status", f"{status!r} is no status; choose one of {', '.join(Job.Status.values)}.")
+            jobs = jobs.filter(status=status)
+        if name := request.query_params.get("type"):
+            if name not in job_type_names():
+                raise _invalid("type", f"{name!r} is no job type; choose one of {', '.join(job_type_names())}.")
+            jobs = jobs.filter(type=name)
+        page = self.paginate_queryset(jobs.order_by(*self.ordering))
+        return self.get_paginated_response(JobSerializer(page or [], many=True).data)
+
+    @extend_schema(
+        request=SubmissionSerializer,
+        parameters=[OpenApiParameter("Idempotency-Key", str, OpenApiParameter.HEADER)],
+        responses={202: JobSerializer},
+    )
+    def post(self, request: Request) -> Response:
+        serializer = SubmissionSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        job = submit(
+            serializer.validated_data["type"],
+            serializer.validated_data["params"],
+            by=request.user,
+            idempotency_key=_idempotency_key(request),
+        )
+        return accepted(request, job)
+
+
+class BackgroundJobView(APIView):
+    """One job: watch it, or cancel it."""
+
+    permission_classes = [IsAuthenticated]
+
+    @extend_schema(responses={200: JobSerializer, 304: None})
+    def get(self, request: Request, pk: UUID) -> HttpResponseBase:
+        return watched(request, get_object_or_404(visible_jobs(request.user), pk=pk))
+
+    @extend_schema(responses={200: JobSerializer})
+    def delete(self, request: Request, pk: UUID) -> Response:
+        job = get_object_or_404(visible_jobs(request.user), pk=pk)
+        if not states.cancel(job):
+            job.refresh_from_db()
+            raise Problem(409, "Job has ended", f"The job is {job.status}; only waiting and running jobs are cancelled.")
+        job.refresh_from_db()
+        return Response(JobSerializer(job).data)
+
+
+def visible_jobs(user: Any) -> QuerySet[Job]:
+    """All jobs for admins, one's own for others."""
+    jobs: QuerySet[Job] = Job.objects.all()
+    return jobs if is_admin(user) else jobs.filter(submitted_by_id=user.pk)
+
+
+def _idempotency_key(request: Request) -> str:
+    key = request.headers.get("Idempotency-Key", "").strip()
+    if len(key) > 255:
+        raise _invalid("Idempotency-Key", "An Idempotency-Key has at most 255 characters.")
+    return key
+
+
+def _invalid(field: str, detail: str) -> Problem:
+    return Problem(400, "Invalid input", detail, errors=[{"field": field, "detail": detail, "code": "invalid"}])

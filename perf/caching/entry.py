@@ -1,0 +1,96 @@
+"""A cached response and its bytes: a fixed schema, sealed with a MAC that binds it to its key. No pickle.
+
+In Redis an entry is ``head + tags + seal + content``; the head is written and read by ``entry.lua``. The content is
+``>H B`` status and number of headers, then per header ``>H H`` lengths, name and value, then the body. The seal is a
+keyed BLAKE2b of key and content: what was moved to another key, cut short or forged does not open.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import struct
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from perf.gate import keys
+
+_HEAD = struct.Struct(">Bddd16sH")
+_START = struct.Struct(">HB")
+_HEADER = struct.Struct(">HH")
+_SEAL_BYTES = 16
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What is sent again on a hit. ``etag`` is a digest of everything else."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    etag: bytes
+
+    @property
+    def http_etag(self) -> str:
+        """The entity tag as it stands in headers."""
+        return f'"{base64.urlsafe_b64encode(self.etag)[:22].decode("ascii")}"'
+
+    @property
+    def size(self) -> int:
+        """Bytes, roughly, that the entry takes in memory."""
+        return len(self.body) + sum(len(name) + len(value) for name, value in self.headers) + 300
+
+
+def make_entry(status: int, headers: list[tuple[str, str]], body: bytes) -> Entry:
+    """An entry of a computed response."""
+    content = _content(status, tuple(headers), body)
+    return Entry(status, tuple(headers), body, blake2b(content, digest_size=16).digest())
+
+
+def seal_entry(entry: Entry, key: str) -> bytes:
+    """Seal and content, as `store_entry.lua` takes them."""
+    content = _content(entry.status, entry.headers, entry.body)
+    return _seal(key, entry.etag, content) + content
+
+
+def open_entry(blob: bytes, key: str) -> Entry | None:
+    """Read what was stored under ``key``; None for anything that is not exactly that."""
+    try:
+        form, _, _, _, etag, tag_bytes = _HEAD.unpack_from(blob)
+        sealed = blob[_HEAD.size + tag_bytes :]
+        seal, content = sealed[:_SEAL_BYTES], sealed[_SEAL_BYTES:]
+        if form != FORMAT or not hmac.compare_digest(seal, _seal(key, etag, content)):
+            return None
+        return _parse(content, etag)
+    except (struct.error, ValueError):
+        return None
+
+
+def _seal(key: str, etag: bytes, content: bytes) -> bytes:
+    hasher = blake2b(digest_size=_SEAL_BYTES, key=keys.secret("entries"))
+    hasher.update(key.encode() + b"\0" + etag)
+    hasher.update(content)
+    return hasher.digest()
+
+
+def _content(status: int, headers: tuple[tuple[str, str], ...], body: bytes) -> bytes:
+    parts = [_START.pack(status, len(headers))]
+    for name, value in headers:
+        raw_name, raw_value = name.encode("latin-1"), value.encode("latin-1")
+        parts += (_HEADER.pack(len(raw_name), len(raw_value)), raw_name, raw_value)
+    return b"".join((*parts, body))
+
+
+def _parse(content: bytes, etag: bytes) -> Entry:
+    status, count = _START.unpack_from(content)
+    at = _START.size
+    headers: list[tuple[str, str]] = []
+    for _ in range(count):
+        name_bytes, value_bytes = _HEADER.unpack_from(content, at)
+        at += _HEADER.size
+        name = content[at : at + name_bytes].decode("latin-1")
+        at += name_bytes
+        headers.append((name, content[at : at + value_bytes].decode("latin-1")))
+        at += value_bytes
+    return Entry(status, tuple(headers), content[at:], etag)

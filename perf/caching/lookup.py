@@ -1,0 +1,271 @@
+"""One request's dealings with the cache: what it asks, what it got, and how it stores what it computes."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpResponseBase
+
+from perf.caching import identity
+from perf.caching.entry import Entry, open_entry, seal_entry
+from perf.caching.local_copies import Copy, local_copies
+from perf.caching.storable import entry_of, unstorable_reason
+from perf.conf import setting
+from perf.gate import keys
+from perf.gate.callers import Caller
+from perf.gate.exchange import SECOND, EntryQuery, Inquiry, enter
+from perf.gate.keeper import keeper
+from perf.gate.notes import notes
+from perf.gate.outcome import CacheAnswer, CacheState, IdentityChanged
+from perf.gate.scripts import load_script
+from perf.gate.store import StoreUnavailable, store
+from perf.policies.snapshot import CacheRule
+from perf.records import django_request
+
+DEFAULT_MAX_BODY_BYTES = 1024 * 1024
+UNSTORABLE_SECONDS = 5
+# Well below the socket's time-out, so that waiting is never mistaken for a Redis that hangs.
+WAIT_SLICE_SECONDS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class CacheSettings:
+    """What ``@cache_api_response`` was given; a cache policy that matches overrides all but the tags."""
+
+    ttl: int | None = None
+    tags: tuple[str, ...] = ()
+    shared_by: str = "user"
+    vary_on_headers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """The policy or the decorator's settings, whichever counts for this request. Times in seconds."""
+
+    rule_id: str
+    ttl: int
+    ttl_jitter: int
+    stale_while_revalidate: int
+    stale_if_error: int
+    shared_by: str
+    vary_on_headers: tuple[str, ...]
+    ignore_params: tuple[str, ...]
+    max_body_bytes: int
+    tags: tuple[str, ...]
+
+
+def terms_of(rule: CacheRule | None, settings: CacheSettings, view_name: str) -> Terms:
+    """Merge policy and decorator. Entries can also be invalidated by ``policy:<name>`` and ``route:<view name>``."""
+    route_tags = (f"route:{view_name}",) if view_name else ()
+    if rule is None:
+        ttl = setting("DEFAULT_TTL") if settings.ttl is None else settings.ttl
+        return Terms(
+            "default", ttl, 0, 0, 0, settings.shared_by, settings.vary_on_headers, (), DEFAULT_MAX_BODY_BYTES,
+            (*settings.tags, *route_tags),
+        )  # fmt: skip
+    return Terms(
+        rule_id=str(rule.id),
+        ttl=rule.ttl,
+        ttl_jitter=rule.ttl_jitter,
+        stale_while_revalidate=rule.stale_while_revalidate,
+        stale_if_error=rule.stale_if_error,
+        shared_by=rule.shared_by,
+        vary_on_headers=rule.vary_on_headers,
+        ignore_params=rule.ignore_params,
+        max_body_bytes=rule.max_body_bytes,
+        tags=tuple(dict.fromkeys((*settings.tags, *rule.tags, f"policy:{rule.name}", *route_tags))),
+    )
+
+
+class CacheLookup:
+    """Asks for, hands out and stores the entry of one request."""
+
+    def __init__(self, request: Any, caller: Caller, settings: CacheSettings) -> None:
+        self.request = request
+        self.caller = caller
+        self.settings = settings
+        self.terms: Terms | None = None
+        self.key = ""
+        self.token = uuid.uuid4().hex
+        self.holds_lease = False
+        self.asked_at = 0
+        self._copy: Copy | None = None
+        self._started = 0.0
+
+    def query(self, rule: CacheRule | None) -> EntryQuery | None:
+        """What to ask under ``rule``; None where this request is not for the cache."""
+        plain = django_request(self.request)
+        match = plain.resolver_match
+        terms = terms_of(rule, self.settings, match.view_name if match else "")
+        self.terms = terms
+        if terms.ttl <= 0 or plain.method not in ("GET", "HEAD") or _has_body(plain):
+            self.key = ""
+            return None
+        self.key = identity.entry_key(
+            self.request,
+            self.caller,
+            shared_by=terms.shared_by,
+            vary_on_headers=terms.vary_on_headers,
+            ignore_params=terms.ignore_params,
+        )
+        self._copy = local_copies.get(self.key)
+        return EntryQuery(
+            key=self.key,
+            rule_id=terms.rule_id,
+            ttl=0 if self._must_refresh(plain) else self.lifetime,
+            stale_while_revalidate=terms.stale_while_revalidate,
+            stale_if_error=terms.stale_if_error,
+            known_etag=self._copy.entry.etag if self._copy else b"",
+            token=self.token,
+            tags=terms.tags,
+        )
+
+    @property
+    def lifetime(self) -> float:
+        """Seconds this entry is fresh: the TTL, moved by the jitter that is this entry's own."""
+        if self.terms is None:
+            return 0.0
+        spread = int.from_bytes(self.key[-4:].encode(), "big") % 2001 / 1000 - 1
+        return self.terms.ttl * (1 + spread * self.terms.ttl_jitter / 100)
+
+    def accept(self, answer: CacheAnswer) -> Entry | None:
+        """Take the gate's answer: notes a lease that came with it, returns the entry it brought, if any."""
+        self.note_lease(answer)
+        if answer.state is CacheState.STORE_DOWN:
+            return self._copy_while_store_is_down()
+        if not answer.blob:
+            return None
+        if answer.blob == b"=":
+            return self._copy.entry if self._copy else None
+        entry = open_entry(answer.blob, self.key)
+        if entry is not None:
+            local_copies.put(self.key, entry, answer.age)
+        return entry
+
+    def note_lease(self, answer: CacheAnswer) -> None:
+        """If a lease came with the answer, keep it alive until it is released."""
+        self.asked_at = answer.asked_at
+        if answer.state in (CacheState.MISS, CacheState.REFRESH) and not self.holds_lease:
+            self.holds_lease = True
+            keeper.hold_lease(keys.lease(self.key), self.token)
+
+    def wait(self) -> tuple[CacheAnswer, Entry | None]:
+        """Wait until the lease-holder has stored the entry, or this request may compute it itself."""
+        deadline = time.monotonic() + float(setting("WAIT_SECONDS"))
+        answer = CacheAnswer(CacheState.WAIT)
+        while answer.state is CacheState.WAIT and time.monotonic() < deadline:
+            self._sleep_until_woken()
+            asked = self._ask_again()
+            if asked is None:
+                return CacheAnswer(CacheState.UNSTORABLE), None
+            answer = asked
+        return answer, self.accept(answer)
+
+    def begin(self) -> None:
+        """The view starts computing; what it may not see is taken away."""
+        if self.terms is not None:
+            identity.hide_ignored_parameters(self.request, self.terms.ignore_params)
+        self._started = time.perf_counter()
+
+    def finish(self, response: HttpResponseBase) -> tuple[Entry | None, str]:
+        """Store what the view returned; returns the entry where it may be kept, and what became of it."""
+        if not self.key or self.terms is None:
+            return None, ""
+        reason = unstorable_reason(
+            self.request,
+            response,
+            vary_on_headers=self.terms.vary_on_headers,
+            max_body_bytes=self.terms.max_body_bytes,
+            shared=self.terms.shared_by != "user",
+        )
+        if reason:
+            self.release(unstorable=response.status_code < 500)
+            return None, reason
+        entry = entry_of(response)
+        if not self.holds_lease or django_request(self.request).method != "GET":
+            self.release()
+            return entry, ""
+        return entry, self._store(entry)
+
+    def release(self, unstorable: bool = False) -> None:
+        """End a lease without storing; ``unstorable`` lets followers run side by side for a while."""
+        if not self.holds_lease:
+            return
+        self.holds_lease = False
+        lease_key = keys.lease(self.key)
+        keeper.drop_lease(lease_key)
+        marker_ms = UNSTORABLE_SECONDS * 1000 if unstorable else 0
+        try:
+            store.run(
+                load_script("release_lease"), [self.key, lease_key, keys.wake(self.key)], [self.token, marker_ms]
+            )
+        except StoreUnavailable:
+            notes.note("cache:lease_not_released")  # it expires by itself
+
+    def _store(self, entry: Entry) -> str:
+        terms = self.terms
+        assert terms is not None
+        self.holds_lease = False
+        keeper.drop_lease(keys.lease(self.key))
+        spare = max(terms.stale_while_revalidate, terms.stale_if_error)
+        retention = max(float(setting("ENTRY_RETENTION")), self.lifetime + spare)
+        took = round((time.perf_counter() - self._started) * SECOND)
+        tags = " ".join(terms.tags)
+        try:
+            reply = store.run(
+                load_script("store_entry"),
+                [self.key, keys.lease(self.key), keys.wake(self.key), keys.invalidations(), *keys.budget()],
+                [
+                    self.token, self.asked_at, took, entry.etag, tags, "", seal_entry(entry, self.key),
+                    round(retention * 1000), int(setting("CACHE_BUDGET_BYTES")),
+                ],
+            )  # fmt: skip
+        except StoreUnavailable:
+            return "store down"
+        stored: str = reply.decode()
+        if stored == "stored":
+            local_copies.put(self.key, entry, 0.0)
+        return stored
+
+    def _must_refresh(self, plain: Any) -> bool:
+        """``Cache-Control: no-cache`` is obeyed for admins only: for others it would be a way around the cache."""
+        if "no-cache" not in plain.headers.get("Cache-Control", ""):
+            return False
+        return self.caller.superuser or bool(self.caller.roles & set(setting("ADMIN_ROLES")))
+
+    def _copy_while_store_is_down(self) -> Entry | None:
+        if self._copy is None or self.terms is None or not self.terms.stale_if_error:
+            return None
+        if self._copy.age() < self.terms.ttl + self.terms.stale_if_error:
+            return self._copy.entry
+        return None
+
+    def _sleep_until_woken(self) -> None:
+        wake = keys.wake(self.key)
+        try:
+            # Whoever wakes passes the token on to the next.
+            store.ask(lambda client: client.blmove(wake, wake, WAIT_SLICE_SECONDS, "LEFT", "RIGHT"))
+        except StoreUnavailable:
+            return
+
+    def _ask_again(self) -> CacheAnswer | None:
+        plain = django_request(self.request)
+        match = plain.resolver_match
+        outcome = enter(
+            Inquiry(
+                method=plain.method or "GET",
+                path=plain.path_info,
+                view_name=match.view_name if match else "",
+                caller=self.caller,
+                query_for=self.query,
+                quiet=True,
+            )
+        )
+        return None if isinstance(outcome, IdentityChanged) else outcome.cache
+
+
+def _has_body(request: Any) -> bool:
+    return request.META.get("CONTENT_LENGTH", "") not in ("", "0") or "HTTP_TRANSFER_ENCODING" in request.META

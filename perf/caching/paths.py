@@ -1,0 +1,82 @@
+"""Which views of the project are cached, and where they live: for warming, invalidation by path, and admin warnings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from django.urls import Resolver404, URLPattern, URLResolver, get_resolver, resolve
+from django.urls.resolvers import RoutePattern
+
+from perf.caching.decorator import SETTINGS_ATTRIBUTE
+from perf.policies.routes import Route, RouteKind, parse_route
+
+
+@dataclass(frozen=True, slots=True)
+class ViewPath:
+    """A view: its name, its path with ``{name}`` for arguments, and whether GET is cached."""
+
+    view_name: str
+    template: str
+    is_cached: bool
+
+    @property
+    def has_arguments(self) -> bool:
+        """True where the path is not one path but many."""
+        return "{" in self.template
+
+
+@lru_cache(maxsize=1)
+def view_paths() -> tuple[ViewPath, ...]:
+    """All views of the project."""
+    return tuple(_walk(get_resolver(), "/", ""))
+
+
+def routes_of_path(text: str) -> list[str]:
+    """Names of the cached views whose path the route ``text`` matches."""
+    route = parse_route(text)
+    return [view.view_name for view in view_paths() if view.is_cached and _is_on(route, view)]
+
+
+def matches_any_view(text: str) -> bool:
+    """Say whether a policy with this route could ever match a request."""
+    route = parse_route(text)
+    if any(_is_on(route, view) for view in view_paths()):
+        return True
+    try:
+        return route.kind is RouteKind.EXACT and bool(resolve(text))
+    except Resolver404:
+        return False
+
+
+def _is_on(route: Route, view: ViewPath) -> bool:
+    return route.matches(view.template, view.view_name)
+
+
+def _walk(resolver: URLResolver, prefix: str, namespace: str) -> Iterator[ViewPath]:
+    for pattern in resolver.url_patterns:
+        template = prefix + _template(pattern)
+        if isinstance(pattern, URLResolver):
+            inner = f"{namespace}{pattern.namespace}:" if pattern.namespace else namespace
+            yield from _walk(pattern, template, inner)
+        elif isinstance(pattern, URLPattern):
+            name = f"{namespace}{pattern.name}" if pattern.name else ""
+            yield ViewPath(name, template, _is_cached(pattern.callback))
+
+
+def _template(pattern: URLPattern | URLResolver) -> str:
+    return _ARGUMENT.sub(r"{\1}", str(pattern.pattern)) if isinstance(pattern.pattern, RoutePattern) else ""
+
+
+_ARGUMENT = re.compile(r"<(?:[^>:]+:)?([^>]+)>")
+
+
+def _is_cached(callback: Any) -> bool:
+    view_class = getattr(callback, "cls", None) or getattr(callback, "view_class", None)
+    if view_class is None:
+        return hasattr(callback, SETTINGS_ATTRIBUTE)
+    action = (getattr(callback, "actions", None) or {}).get("get", "get")
+    return hasattr(getattr(view_class, action, None), SETTINGS_ATTRIBUTE)

@@ -1,0 +1,114 @@
+"""Reads the statistics back: sums over a window, and a series for charts. All processes count into the same keys."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from perf.gate import keys
+from perf.gate.labels import open_label
+from perf.gate.store import store
+from perf.metrics.latency import percentile
+
+WINDOWS = {"5m": 5, "1h": 60, "24h": 24 * 60}  # minutes
+MOST_POINTS = 60
+_BATCH = 240
+
+
+@dataclass(slots=True)
+class Statistics:
+    """Counts of one window, by field; ``points`` are the same counts over time, oldest first."""
+
+    minutes: int
+    counts: Counter[str]
+    points: list[tuple[int, Counter[str]]] = field(default_factory=list)
+
+    def sum(self, prefix: str, suffix: str = "") -> int:
+        """The sum of all fields that begin and end so."""
+        return sum(n for name, n in self.counts.items() if name.startswith(prefix) and name.endswith(suffix))
+
+    def by_name(self, prefix: str) -> dict[str, Counter[str]]:
+        """Fields ``<prefix>:<name>:<event>`` as name -> event -> count; names may contain colons."""
+        return _by_name(self.counts, prefix)
+
+
+def read_statistics(window: str, now: float | None = None) -> Statistics:
+    """Read a window of `WINDOWS` that ends at Unix time ``now``. Raises `StoreUnavailable`."""
+    minutes = WINDOWS[window]
+    last = int((time.time() if now is None else now) // 60)
+    per_point = max(1, minutes // MOST_POINTS)
+    statistics = Statistics(minutes, Counter())
+    for start in range(last - minutes + 1, last + 1, _BATCH):
+        batch = range(start, min(start + _BATCH, last + 1))
+        for minute, counts in zip(batch, _read_minutes(batch), strict=True):
+            statistics.counts.update(counts)
+            point = minute - (minute - (last - minutes + 1)) % per_point
+            if not statistics.points or statistics.points[-1][0] != point * 60:
+                statistics.points.append((point * 60, Counter()))
+            statistics.points[-1][1].update(counts)
+    return statistics
+
+
+def read_ranking(window: str, most: int = 10, now: float | None = None) -> list[tuple[str, int]]:
+    """The clients blocked most often, with how often; whole hours. Raises `StoreUnavailable`."""
+    hours = max(1, WINDOWS[window] // 60)
+    last = int((time.time() if now is None else now) // 3600)
+
+    def ask(client: Any) -> list[Any]:
+        pipeline = client.pipeline(transaction=False)
+        for hour in range(last - hours, last + 1):
+            pipeline.zrevrange(f"{keys.ranking()}{hour}", 0, 5 * most, withscores=True)
+        answer: list[Any] = pipeline.execute()
+        return answer
+
+    totals: Counter[str] = Counter()
+    for members in store.ask(ask):
+        for sealed, score in members:
+            totals[open_label(sealed.decode())] += int(score)
+    return totals.most_common(most)
+
+
+def latencies(counts: Mapping[str, int]) -> dict[str, dict[str, float | int | None]]:
+    """Percentiles per route, in milliseconds."""
+    buckets: dict[str, Counter[int]] = defaultdict(Counter)
+    for route, by_bucket in _by_name(counts, "latency").items():
+        for bucket, count in by_bucket.items():
+            buckets[route][int(bucket)] += count
+    return {
+        route: {
+            "count": sum(histogram.values()),
+            **{name: _milliseconds(percentile(histogram, share)) for name, share in _PERCENTILES.items()},
+        }
+        for route, histogram in sorted(buckets.items())
+    }
+
+
+_PERCENTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+
+
+def _milliseconds(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds * 1000, 2)
+
+
+def _read_minutes(minutes: range) -> list[Counter[str]]:
+    def ask(client: Any) -> list[dict[bytes, bytes]]:
+        pipeline = client.pipeline(transaction=False)
+        for minute in minutes:
+            pipeline.hgetall(f"{keys.statistics()}{minute}")
+        answer: list[dict[bytes, bytes]] = pipeline.execute()
+        return answer
+
+    return [Counter({name.decode(): int(n) for name, n in fields.items()}) for fields in store.ask(ask)]
+
+
+def _by_name(counts: Mapping[str, int], prefix: str) -> dict[str, Counter[str]]:
+    found: dict[str, Counter[str]] = defaultdict(Counter)
+    for name, count in counts.items():
+        kind, _, rest = name.partition(":")
+        if kind == prefix:
+            subject, _, event = rest.rpartition(":")
+            found[subject][event] += count
+    return dict(found)

@@ -1,0 +1,84 @@
+"""Writes the headers of every API response and measures it. The outermost middleware, so that it sees everything."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Awaitable, Callable
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
+from django.http import HttpRequest, HttpResponseBase
+
+from perf.conf import setting
+from perf.gate.notes import notes
+from perf.metrics.latency import bucket_of
+from perf.rate_limit_headers import rate_limit_headers
+from perf.records import RequestRecord, record_of
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{8,64}")
+
+
+class PerformanceMiddleware:
+    """Sets ``X-Request-ID``, ``Server-Timing``, ``Cache-Status`` and the rate-limit fields below ``PERF_PATH_PREFIX``."""
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]]) -> None:
+        self.get_response = get_response
+        if iscoroutinefunction(get_response):
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        if iscoroutinefunction(self.get_response):
+            return self._call_async(request)
+        record = _begin(request)
+        try:
+            response = self.get_response(request)
+        finally:
+            _end(record)
+        _finish(request, record, response)  # type: ignore[arg-type]
+        return response
+
+    async def _call_async(self, request: HttpRequest) -> HttpResponseBase:
+        record = _begin(request)
+        try:
+            response = await self.get_response(request)  # type: ignore[misc]
+        finally:
+            if record.on_finish:
+                await sync_to_async(_end, thread_sensitive=False)(record)
+        _finish(request, record, response)
+        return response
+
+
+def _begin(request: HttpRequest) -> RequestRecord:
+    record = record_of(request)
+    given = request.headers.get("X-Request-ID", "")
+    if _REQUEST_ID.fullmatch(given):
+        record.request_id = given
+    return record
+
+
+def _end(record: RequestRecord) -> None:
+    for action in record.on_finish:
+        action()
+
+
+def _finish(request: HttpRequest, record: RequestRecord, response: HttpResponseBase) -> None:
+    if not request.path_info.startswith(setting("PATH_PREFIX")):
+        return
+    total = time.perf_counter() - record.started
+    headers = response.headers
+    headers["X-Request-ID"] = record.request_id
+    headers["Server-Timing"] = (
+        f"gate;dur={record.gate_seconds * 1000:.2f}, "
+        f"app;dur={(total - record.gate_seconds) * 1000:.2f}, total;dur={total * 1000:.2f}"
+    )
+    headers["Cache-Status"] = f"{setting('CACHE_NAME')}; {record.cache_status or 'fwd=bypass'}"
+    if record.outcome is not None:
+        for name, value in rate_limit_headers(record.outcome.admission):
+            headers[name] = value
+    match = request.resolver_match
+    if match is not None and match.view_name:
+        notes.note(f"latency:{match.view_name}:{bucket_of(total)}")
+        notes.note(f"status:{match.view_name}:{response.status_code // 100}xx")
