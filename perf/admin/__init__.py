@@ -1,0 +1,17 @@
+"""The admin pages of perf, one module per model or page."""
+
+from perf.admin.access_rules import AccessRuleAdmin
+from perf.admin.cache_policies import CachePolicyAdmin
+from perf.admin.job_policies import JobPolicyAdmin
+from perf.admin.jobs import JobAdmin
+from perf.admin.rate_limit_policies import RateLimitPolicyAdmin
+from perf.admin.revisions import RevisionAdmin
+
+__all__ = [
+    "AccessRuleAdmin",
+    "CachePolicyAdmin",
+    "JobAdmin",
+    "JobPolicyAdmin",
+    "RateLimitPolicyAdmin",
+    "RevisionAdmin",
+]

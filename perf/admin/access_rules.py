@@ -1,0 +1,46 @@
+"""Access rules in the admin."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from perf.admin.base import PolicyAdmin, PolicyForm
+from perf.models import AccessRule
+
+
+class AccessRuleForm(PolicyForm):
+    """One of network, user and role."""
+
+    class Meta:
+        model = AccessRule
+        fields = "__all__"
+
+
+@admin.register(AccessRule)
+class AccessRuleAdmin(PolicyAdmin):
+    form = AccessRuleForm
+    list_display = ["name", "effect", "subject", "reason", "expiry", "enabled"]
+    list_editable = ["enabled"]
+    list_filter = ["enabled", "effect"]
+    search_fields = ["name", "network", "role", "reason"]
+    autocomplete_fields = ["user"]
+    fieldsets = [
+        (None, {"fields": ["name", "enabled", "effect"]}),
+        ("Whom (exactly one)", {"fields": ["network", "user", "role"]}),
+        ("Why and how long", {"fields": ["reason", "expires_at"]}),
+        ("Notes", {"fields": ["comment", "change_reason"]}),
+    ]
+
+    @admin.display(description="whom")
+    def subject(self, rule: AccessRule) -> str:
+        """The network, user or role."""
+        return rule.network or (_("role %s") % rule.role if rule.role else _("user %s") % rule.user)
+
+    @admin.display(description="expires")
+    def expiry(self, rule: AccessRule) -> str:
+        """When the rule ends by itself."""
+        if rule.expires_at is None:
+            return _("never")
+        return _("expired") if rule.expires_at <= timezone.now() else rule.expires_at.isoformat(" ", "minutes")

@@ -1,0 +1,111 @@
+"""What the admin pages of all policies share: attribution, warnings, enabling, duplicating."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext_lazy as _
+
+from perf.admin.fields import PeriodField, RolesField
+from perf.caching.paths import matches_any_view
+from perf.models import Policy
+from perf.policies.revisions import attributed_to
+
+REASON_LENGTH = 500
+
+
+class PolicyForm(forms.ModelForm):
+    """A policy's form, with the reason that the revision will carry."""
+
+    change_reason = forms.CharField(
+        label=_("Reason for this change"),
+        required=False,
+        max_length=REASON_LENGTH,
+        help_text=_("Kept with the revision."),
+    )
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        for name, field in self.fields.items():
+            if isinstance(field, RolesField):
+                field.keep(getattr(self.instance, name) or [])
+            elif isinstance(field, PeriodField):
+                field.keep(getattr(self.instance, name))
+
+
+class PolicyAdmin(admin.ModelAdmin):
+    """Base of the policy pages."""
+
+    save_on_top = True
+    actions = ["enable", "disable", "duplicate"]
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponse:
+        with self._attributed(request):
+            return super().changeform_view(request, *args, **options)  # type: ignore[no-any-return]
+
+    def changelist_view(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponse:
+        with self._attributed(request), transaction.atomic():
+            return super().changelist_view(request, *args, **options)  # type: ignore[no-any-return]
+
+    def delete_view(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponse:
+        with self._attributed(request):
+            return super().delete_view(request, *args, **options)  # type: ignore[no-any-return]
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        route = getattr(obj, "route", "*")
+        if not matches_any_view(route):
+            self.message_user(
+                request,
+                _("Saved, but no view of this server is on the route %s: the policy matches nothing.") % route,
+                messages.WARNING,
+            )
+
+    @admin.action(description=_("Enable selected"), permissions=["change"])
+    def enable(self, request: HttpRequest, policies: QuerySet[Policy]) -> None:
+        """Switch on."""
+        self._set_enabled(request, policies, True)
+
+    @admin.action(description=_("Disable selected"), permissions=["change"])
+    def disable(self, request: HttpRequest, policies: QuerySet[Policy]) -> None:
+        """Switch off."""
+        self._set_enabled(request, policies, False)
+
+    @admin.action(description=_("Duplicate selected, disabled"), permissions=["add"])
+    def duplicate(self, request: HttpRequest, policies: QuerySet[Policy]) -> None:
+        """Copies to work on; disabled until they are ready."""
+        for policy in policies:
+            copy = self.model.objects.get(pk=policy.pk)
+            copy.pk = None
+            copy._state.adding = True
+            copy.name = self._free_name(policy.name)
+            copy.enabled = False
+            copy.save()
+            self.log_addition(request, copy, [{"added": {}}])
+        self.message_user(request, _("Copied; the copies are disabled."), messages.SUCCESS)
+
+    def _set_enabled(self, request: HttpRequest, policies: QuerySet[Policy], enabled: bool) -> None:
+        changed = list(policies.exclude(enabled=enabled))
+        policies.update(enabled=enabled)
+        for policy in changed:
+            self.log_change(request, policy, [{"changed": {"fields": ["enabled"]}}])
+        self.message_user(request, _("Changed: %d.") % len(changed), messages.SUCCESS)
+
+    def _free_name(self, name: str) -> str:
+        number = 2
+        while self.model.objects.filter(name=f"{name[:58]}-{number}").exists():
+            number += 1
+        return f"{name[:58]}-{number}"
+
+    @contextmanager
+    def _attributed(self, request: HttpRequest) -> Iterator[None]:
+        reason = request.POST.get("change_reason", "") or request.POST.get("action", "")
+        with attributed_to(request.user, reason):
+            yield

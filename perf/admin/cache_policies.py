@@ -1,0 +1,53 @@
+"""Cache policies in the admin."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.utils.translation import gettext as _
+
+from perf.admin.base import PolicyAdmin, PolicyForm
+from perf.admin.fields import CommaSeparatedField, ListChoiceField, in_words
+from perf.models import CachePolicy
+
+
+class CachePolicyForm(PolicyForm):
+    """Lists are written with commas."""
+
+    methods = ListChoiceField(choices=[("GET", "GET"), ("HEAD", "HEAD")], initial=["GET", "HEAD"])
+    vary_on_headers = CommaSeparatedField(required=False, help_text=CachePolicy._meta.get_field("vary_on_headers").help_text)
+    ignore_params = CommaSeparatedField(required=False, help_text=CachePolicy._meta.get_field("ignore_params").help_text)
+    tags = CommaSeparatedField(required=False, help_text=CachePolicy._meta.get_field("tags").help_text)
+
+    class Meta:
+        model = CachePolicy
+        fields = "__all__"
+
+
+@admin.register(CachePolicy)
+class CachePolicyAdmin(PolicyAdmin):
+    form = CachePolicyForm
+    list_display = ["name", "in_words", "route", "position", "enabled"]
+    list_editable = ["position", "enabled"]
+    list_filter = ["enabled", "shared_by"]
+    search_fields = ["name", "route", "comment"]
+    ordering = ["position", "id"]
+    fieldsets = [
+        (None, {"fields": ["name", "enabled", "position", "route", "methods"]}),
+        ("Freshness", {"fields": ["ttl", "ttl_jitter", "stale_while_revalidate", "stale_if_error"]}),
+        ("Whose responses", {"fields": ["shared_by", "vary_on_headers", "ignore_params"]}),
+        ("Storage", {"fields": ["max_body_bytes", "tags"]}),
+        ("Notes", {"fields": ["comment", "change_reason"]}),
+    ]
+
+    @admin.display(description="what it does")
+    def in_words(self, policy: CachePolicy) -> str:
+        """``fresh for 2 minutes, per role; stale for 2 minutes more``."""
+        if policy.ttl == 0:
+            return _("caches nothing")
+        words = _("fresh for %(time)s, per %(who)s") % {
+            "time": in_words(policy.ttl),
+            "who": policy.get_shared_by_display(),
+        }
+        if policy.stale_while_revalidate:
+            words += _("; stale for %s more") % in_words(policy.stale_while_revalidate)
+        return words

@@ -1,0 +1,58 @@
+"""Job policies in the admin. A policy's name is the job type it is about."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.utils.translation import gettext as _
+
+from perf.admin.base import PolicyAdmin, PolicyForm
+from perf.admin.fields import RolesField, in_words
+from perf.jobs.registry import job_type_names
+from perf.models import JobPolicy
+
+
+class JobPolicyForm(PolicyForm):
+    """The name is one of the registered job types."""
+
+    roles = RolesField(required=False, help_text=JobPolicy._meta.get_field("roles").help_text)
+
+    class Meta:
+        model = JobPolicy
+        fields = "__all__"
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        names = sorted({*job_type_names(), *([self.instance.name] if self.instance.name else [])})
+        if "name" in self.fields:
+            self.fields["name"] = forms.ChoiceField(choices=[(name, name) for name in names], label=_("Job type"))
+
+
+@admin.register(JobPolicy)
+class JobPolicyAdmin(PolicyAdmin):
+    form = JobPolicyForm
+    list_display = ["name", "in_words", "who", "cron", "enabled"]
+    list_editable = ["enabled"]
+    actions = ["enable", "disable"]
+    fieldsets = [
+        (None, {"fields": ["name", "enabled", "capacity", "roles"]}),
+        ("Running", {"fields": ["timeout", "max_attempts", "retry_backoff", "cron"]}),
+        ("Afterwards", {"fields": ["keep_results_for"]}),
+        ("Notes", {"fields": ["comment", "change_reason"]}),
+    ]
+
+    @admin.display(description="what it does")
+    def in_words(self, policy: JobPolicy) -> str:
+        """``at most 100 at a time, each for 10 minutes, 3 attempts``."""
+        return _("at most %(capacity)d at a time, each for %(time)s, %(attempts)d attempts") % {
+            "capacity": policy.capacity,
+            "time": in_words(policy.timeout),
+            "attempts": policy.max_attempts,
+        }
+
+    @admin.display(description="who may submit")
+    def who(self, policy: JobPolicy) -> str:
+        """The roles."""
+        return ", ".join(policy.roles) or _("everybody who is signed in")
