@@ -1,0 +1,33 @@
+"""Integration tests: one process, a real Redis, a real database with real commits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from django_redis import get_redis_connection
+from perf.caching.local_copies import local_copies
+from perf.gate.keeper import keeper
+from perf.gate.local import limiter
+from perf.gate.notes import notes
+from perf.gate.revision import current
+from perf.gate.store import store
+
+
+@pytest.fixture(autouse=True)
+def fresh_process(redis, transactional_db) -> Iterator[None]:
+    """Redis is empty, and the process has forgotten what it knew of the last test."""
+    get_redis_connection("default").flushall()
+    forget_process_state()
+    yield
+    forget_process_state()
+
+
+def forget_process_state() -> None:
+    """As if this process had just started."""
+    store.close_breaker()
+    keeper.forget_deliveries()
+    current.forget()
+    local_copies.clear()
+    limiter.__init__()
+    notes.take()
