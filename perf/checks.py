@@ -41,9 +41,7 @@ def check_cache_backend(**_: Any) -> list[CheckMessage]:
 def check_settings(**_: Any) -> list[CheckMessage]:
     """A PERF_ setting that nothing reads is a misspelt one."""
     unknown = [
-        name
-        for name in dir(settings)
-        if name.startswith("PERF_") and name.removeprefix("PERF_") not in DEFAULTS
+        name for name in dir(settings) if name.startswith("PERF_") and name.removeprefix("PERF_") not in DEFAULTS
     ]
     return [Error(f"{name} is no setting of perf.", hint="See perf/conf.py.", id="perf.E003") for name in unknown]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Awaitable, Callable
+from typing import cast
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.http import HttpRequest, HttpResponseBase
@@ -19,7 +20,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{8,64}")
 
 
 class PerformanceMiddleware:
-    """Sets ``X-Request-ID``, ``Server-Timing``, ``Cache-Status`` and the rate-limit fields below ``PERF_PATH_PREFIX``."""
+    """Sets ``X-Request-ID``, ``Server-Timing``, ``Cache-Status`` and rate-limit fields below ``PERF_PATH_PREFIX``."""
 
     sync_capable = True
     async_capable = True
@@ -34,16 +35,16 @@ class PerformanceMiddleware:
             return self._call_async(request)
         record = _begin(request)
         try:
-            response = self.get_response(request)
+            response = cast(HttpResponseBase, self.get_response(request))
         finally:
             _end(record)
-        _finish(request, record, response)  # type: ignore[arg-type]
+        _finish(request, record, response)
         return response
 
     async def _call_async(self, request: HttpRequest) -> HttpResponseBase:
         record = _begin(request)
         try:
-            response = await self.get_response(request)  # type: ignore[misc]
+            response = await cast(Awaitable[HttpResponseBase], self.get_response(request))
         finally:
             if record.on_finish:
                 await sync_to_async(_end, thread_sensitive=False)(record)

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.core.serializers.json import DjangoJSONEncoder
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models, transaction
 from django.db.models import Q
@@ -131,7 +132,11 @@ class CachePolicy(RoutedPolicy):
         help_text=_("Seconds after the TTL in which the old response is served when the view fails."),
     )
     shared_by = models.CharField(
-        _("shared by"), max_length=8, choices=SharedBy.choices, default=SharedBy.USER, help_text=_("Who may see it.")
+        _("shared by"),
+        max_length=8,
+        choices=SharedBy.choices,
+        default=SharedBy.USER,
+        help_text=_("Who may see it."),
     )
     vary_on_headers = models.JSONField(
         _("vary on headers"),
@@ -183,7 +188,7 @@ class RateLimitPolicy(RoutedPolicy):
     class Algorithm(models.TextChoices):
         SLIDING_WINDOW = "sliding_window", _("sliding window")
         FIXED_WINDOW = "fixed_window", _("fixed window")
-        TOKEN_BUCKET = "token_bucket", _("token bucket")  # noqa: S105 (the name of an algorithm)
+        TOKEN_BUCKET = "token_bucket", _("token bucket")
 
     class OnStoreError(models.TextChoices):
         ALLOW = "allow", _("allow")
@@ -243,7 +248,9 @@ class RateLimitPolicy(RoutedPolicy):
         help_text=_("What one request costs; 0 looks without counting."),
     )
     penalty = models.BooleanField(
-        _("penalty"), default=False, help_text=_("Refused requests count as well, so hammering prolongs the wait.")
+        _("penalty"),
+        default=False,
+        help_text=_("Refused requests count as well, so hammering prolongs the wait."),
     )
     on_store_error = models.CharField(
         _("when Redis fails"), max_length=5, choices=OnStoreError.choices, default=OnStoreError.ALLOW
@@ -294,7 +301,12 @@ class AccessRule(Policy):
         help_text=_("Address or CIDR, such as 192.0.2.0/24."),
     )
     user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, verbose_name=_("user"), null=True, blank=True, on_delete=models.CASCADE, related_name="+"
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("user"),
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="+",
     )
     role = models.CharField(_("role"), max_length=150, blank=True)
     reason = models.CharField(_("reason"), max_length=500)
@@ -383,10 +395,14 @@ class Revision(models.Model):
     number = models.PositiveBigIntegerField(_("number"), primary_key=True)
     created_at = models.DateTimeField(_("time"), auto_now_add=True)
     author = models.ForeignKey(
-        settings.AUTH_USER_MODEL, verbose_name=_("author"), null=True, on_delete=models.SET_NULL, related_name="+"
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("author"),
+        null=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
     )
     reason = models.CharField(_("reason"), max_length=500, blank=True)
-    policies = models.JSONField(_("policies"), null=True, editable=False)
+    policies = models.JSONField(_("policies"), null=True, editable=False, encoder=DjangoJSONEncoder)
 
     class Meta:
         ordering = ["-number"]
@@ -415,7 +431,11 @@ class Job(models.Model):
     type = models.CharField(_("type"), max_length=64)
     params = models.JSONField(_("parameters"), default=dict)
     submitted_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, verbose_name=_("submitted by"), null=True, on_delete=models.SET_NULL, related_name="+"
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("submitted by"),
+        null=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
     )
     status = models.CharField(_("status"), max_length=10, choices=Status.choices, default=Status.SUBMITTED)
     attempt = models.PositiveIntegerField(_("attempt"), default=0)

@@ -1,4 +1,4 @@
-"""``RateLimit-Policy`` and ``RateLimit`` as in draft-ietf-httpapi-ratelimit-headers-10, as structured fields (RFC 9651)."""
+"""``RateLimit-Policy`` and ``RateLimit``: structured fields (RFC 9651) of draft-ietf-httpapi-ratelimit-headers-10."""
 
 from __future__ import annotations
 

@@ -126,7 +126,9 @@ def refusal(admission: Admission) -> Problem | None:
             )
 
 
-def rate_limit(rate: str = "", *, policy: str = "", count_by: str = "user_or_ip", cost: int = 1) -> Callable[[View], View]:
+def rate_limit(
+    rate: str = "", *, policy: str = "", count_by: str = "user_or_ip", cost: int = 1
+) -> Callable[[View], View]:
     """Limit a plain Django view, sync or async, by a rate written here or a policy of the admin.
 
     Args:

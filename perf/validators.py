@@ -63,7 +63,9 @@ def validate_header_names(value: object) -> None:
 def validate_parameter_patterns(value: object) -> None:
     """A list of query parameter names, each with at most one star, at its end."""
     _validate_items(
-        value, lambda item: bool(_PARAMETER.fullmatch(item)), _("a parameter name such as ref, or a prefix such as utm_*")
+        value,
+        lambda item: bool(_PARAMETER.fullmatch(item)),
+        _("a parameter name such as ref, or a prefix such as utm_*"),
     )
 
 
@@ -97,7 +99,9 @@ def _validate_items(value: object, is_valid: Callable[[str], bool], expected: st
     if not isinstance(value, list):
         raise ValidationError(_("Expected a list, got %(value)r.") % {"value": value})
     if len(value) > MAX_ITEMS:
-        raise ValidationError(_("At most %(most)d entries; these are %(count)d.") % {"most": MAX_ITEMS, "count": len(value)})
+        raise ValidationError(
+            _("At most %(most)d entries; these are %(count)d.") % {"most": MAX_ITEMS, "count": len(value)}
+        )
     wrong = [item for item in value if not (isinstance(item, str) and is_valid(item))]
     if wrong:
         raise ValidationError(_("%(wrong)s: expected %(expected)s.") % {"wrong": wrong, "expected": expected})

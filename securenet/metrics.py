@@ -7,14 +7,15 @@ from collections.abc import Iterator
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from perf.api.problems import Problem, problem_response
-from perf.api.views import is_admin
-from perf.gate.callers import client_address
-from perf.metrics.report import performance_report
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
+
+from perf.api.problems import Problem, problem_response
+from perf.api.views import is_admin
+from perf.gate.callers import client_address
+from perf.metrics.report import performance_report
 
 
 class SecureNetCollector(Collector):
@@ -51,7 +52,8 @@ def metrics(request: HttpRequest) -> HttpResponse:
     is_near = any(address.version == network.version and address in network for network in networks)
     if not is_near and not (request.user.is_authenticated and is_admin(request.user)):
         return problem_response(
-            Problem(403, "Forbidden", "Metrics are open to the networks in METRICS_NETWORKS and to admins."), request
+            Problem(403, "Forbidden", "Metrics are open to the networks in METRICS_NETWORKS and to admins."),
+            request,
         )
     registry = CollectorRegistry(auto_describe=False)
     registry.register(SecureNetCollector())

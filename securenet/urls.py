@@ -1,4 +1,4 @@
-"""Where everything lives: the API below /api without trailing slashes, the admin, the dashboard, the operators' pages."""
+"""Where everything lives: the API below /api without trailing slashes, admin, dashboard, operators' pages."""
 
 from django.contrib import admin
 from django.urls import include, path

@@ -48,15 +48,15 @@ class PolicyAdmin(admin.ModelAdmin):
 
     def changeform_view(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponse:
         with self._attributed(request):
-            return super().changeform_view(request, *args, **options)  # type: ignore[no-any-return]
+            return super().changeform_view(request, *args, **options)
 
     def changelist_view(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponse:
         with self._attributed(request), transaction.atomic():
-            return super().changelist_view(request, *args, **options)  # type: ignore[no-any-return]
+            return super().changelist_view(request, *args, **options)
 
     def delete_view(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponse:
         with self._attributed(request):
-            return super().delete_view(request, *args, **options)  # type: ignore[no-any-return]
+            return super().delete_view(request, *args, **options)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)

@@ -14,8 +14,12 @@ class CachePolicyForm(PolicyForm):
     """Lists are written with commas."""
 
     methods = ListChoiceField(choices=[("GET", "GET"), ("HEAD", "HEAD")], initial=["GET", "HEAD"])
-    vary_on_headers = CommaSeparatedField(required=False, help_text=CachePolicy._meta.get_field("vary_on_headers").help_text)
-    ignore_params = CommaSeparatedField(required=False, help_text=CachePolicy._meta.get_field("ignore_params").help_text)
+    vary_on_headers = CommaSeparatedField(
+        required=False, help_text=CachePolicy._meta.get_field("vary_on_headers").help_text
+    )
+    ignore_params = CommaSeparatedField(
+        required=False, help_text=CachePolicy._meta.get_field("ignore_params").help_text
+    )
     tags = CommaSeparatedField(required=False, help_text=CachePolicy._meta.get_field("tags").help_text)
 
     class Meta:

@@ -32,7 +32,7 @@ class CommaSeparatedField(forms.CharField):
         """The model's field validates the items."""
 
     def has_changed(self, initial: Any, data: Any) -> bool:
-        return list(initial or []) != self.to_python(data)
+        return bool(list(initial or []) != self.to_python(data))
 
 
 class ListChoiceField(forms.MultipleChoiceField):
@@ -72,7 +72,11 @@ class PeriodField(forms.TypedChoiceField):
 
 def in_words(seconds: int) -> str:
     """``90`` -> ``90 seconds``, ``3600`` -> ``hour``, ``7200`` -> ``2 hours``: what comes after "per" or "for"."""
-    for size, singular, plural in ((86400, "day", "days"), (3600, "hour", "hours"), (60, "minute", "minutes")):
+    for size, singular, plural in (
+        (86400, "day", "days"),
+        (3600, "hour", "hours"),
+        (60, "minute", "minutes"),
+    ):
         if seconds and seconds % size == 0:
             count = seconds // size
             return singular if count == 1 else f"{count} {plural}"

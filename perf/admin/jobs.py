@@ -18,7 +18,16 @@ from perf.models import Job
 
 @admin.register(Job)
 class JobAdmin(admin.ModelAdmin):
-    list_display = ["type", "status", "percent", "message", "attempt", "submitted_by", "submitted_at", "duration"]
+    list_display = [
+        "type",
+        "status",
+        "percent",
+        "message",
+        "attempt",
+        "submitted_by",
+        "submitted_at",
+        "duration",
+    ]
     list_filter = ["status", "type"]
     search_fields = ["id", "type", "submitted_by__username"]
     list_select_related = ["submitted_by"]
@@ -29,7 +38,6 @@ class JobAdmin(admin.ModelAdmin):
         "id", "type", "status", "percent", "message", "attempt", "queue", "submitted_by", "submitted_at",
         "started_at", "finished_at", "duration", "parameters", "outcome", "error",
     ]  # fmt: skip
-    fields = readonly_fields
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Jobs are submitted by API and code."""
@@ -49,10 +57,8 @@ class JobAdmin(admin.ModelAdmin):
         cancelled = [job for job in jobs if states.cancel(job)]
         for job in cancelled:
             self.log_change(request, job, "Cancelled.")
-        self.message_user(
-            request, _("Cancelled: %(n)d; had ended already: %(rest)d.") % {"n": len(cancelled), "rest": len(jobs) - len(cancelled)},
-            messages.SUCCESS,
-        )  # fmt: skip
+        counts = {"n": len(cancelled), "rest": len(jobs) - len(cancelled)}
+        self.message_user(request, _("Cancelled: %(n)d; had ended already: %(rest)d.") % counts, messages.SUCCESS)
 
     @admin.display(description="progress")
     def percent(self, job: Job) -> str:

@@ -82,9 +82,7 @@ class RateLimitPolicyAdmin(PolicyAdmin):
         """Count what would be blocked."""
         self._set_mode(request, policies, RateLimitPolicy.Mode.OBSERVE)
 
-    def _set_mode(
-        self, request: HttpRequest, policies: QuerySet[RateLimitPolicy], mode: RateLimitPolicy.Mode
-    ) -> None:
+    def _set_mode(self, request: HttpRequest, policies: QuerySet[RateLimitPolicy], mode: RateLimitPolicy.Mode) -> None:
         changed = list(policies.exclude(mode=mode))
         policies.update(mode=mode)
         for policy in changed:

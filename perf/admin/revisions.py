@@ -80,7 +80,8 @@ class RevisionAdmin(admin.ModelAdmin):
                 new = bring_back(revision)
             self.message_user(
                 request,
-                _("The policies are those of revision %(old)d again, as revision %(new)d.") % {"old": number, "new": new},
+                _("The policies are those of revision %(old)d again, as revision %(new)d.")
+                % {"old": number, "new": new},
                 messages.SUCCESS,
             )
             return HttpResponseRedirect(reverse("admin:perf_revision_changelist"))

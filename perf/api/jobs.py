@@ -26,14 +26,19 @@ def job_location(job: Job) -> str:
 def accepted(request: Request, job: Job) -> Response:
     """202 with the job and where to watch it."""
     return Response(
-        JobSerializer(job).data, status=202, headers={"Location": job_location(job), "Retry-After": str(POLL_SECONDS)}
+        JobSerializer(job).data,
+        status=202,
+        headers={"Location": job_location(job), "Retry-After": str(POLL_SECONDS)},
     )
 
 
 def watched(request: Request, job: Job) -> HttpResponseBase:
     """The job; 304 where the client has it already; ``Retry-After`` while it is worth coming back."""
     data: Any = JobSerializer(job).data
-    headers = {"ETag": f'"{blake2b(repr(data).encode(), digest_size=12).hexdigest()}"', "Cache-Control": "private, no-cache"}
+    headers = {
+        "ETag": f'"{blake2b(repr(data).encode(), digest_size=12).hexdigest()}"',
+        "Cache-Control": "private, no-cache",
+    }
     if job.is_active:
         headers["Retry-After"] = str(POLL_SECONDS)
     response = Response(data, headers=headers)

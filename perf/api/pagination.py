@@ -28,7 +28,10 @@ class ResultPages(CursorPagination):
             "required": ["results", "next"],
             "properties": {
                 "results": schema,
-                "next": {"type": ["string", "null"], "description": "Path of the next page; null on the last one."},
+                "next": {
+                    "type": ["string", "null"],
+                    "description": "Path of the next page; null on the last one.",
+                },
             },
         }
 

@@ -1,9 +1,13 @@
-"""Errors as problem details (RFC 9457). DRF's exceptions become problems here; `Problem` is raised where more is to be said."""
+"""Errors as problem details (RFC 9457).
+
+DRF's exceptions become problems here; `Problem` is raised where more is to be said.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -87,7 +91,10 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response 
     set_rollback()
     record_of(request).problem = problem.title
     return Response(
-        _with_request_id(problem, request), status=problem.status_code, headers=problem.headers, content_type=CONTENT_TYPE
+        _with_request_id(problem, request),
+        status=problem.status_code,
+        headers=problem.headers,
+        content_type=CONTENT_TYPE,
     )
 
 
@@ -101,9 +108,15 @@ def as_problem(error: Exception) -> Problem | None:
         case PermissionDenied():
             return Problem(403, "Forbidden", str(error) or "You may not do this.")
         case ValidationError():
-            return Problem(400, "Invalid input", "Some fields are not valid.", errors=_field_errors(error.get_full_details()))
-        case Throttled(wait=wait):
-            headers = {"Retry-After": str(int(wait) + 1)} if wait else {}
+            return Problem(
+                400,
+                "Invalid input",
+                "Some fields are not valid.",
+                errors=_field_errors(error.get_full_details()),
+            )
+        case Throttled():
+            wait = getattr(error, "wait", None)
+            headers = {"Retry-After": str(math.ceil(wait))} if wait else {}
             return Problem(429, "Too many requests", str(error.detail), headers=headers)
         case APIException():
             return Problem(error.status_code, _title(error.status_code), str(error.detail))
@@ -124,7 +137,8 @@ def problem_response(problem: Problem, request: HttpRequest) -> HttpResponse:
 def server_error(request: HttpRequest) -> HttpResponse:
     """Django's ``handler500``."""
     return problem_response(
-        Problem(500, "Internal error", "Something failed here; the log has the details under the request's id."), request
+        Problem(500, "Internal error", "Something failed here; the log has the details under the request's id."),
+        request,
     )
 
 

@@ -48,7 +48,8 @@ class MetricsView(APIView):
     permission_classes = [IsAdmin]
 
     @extend_schema(
-        parameters=[OpenApiParameter("window", enum=list(WINDOWS), default="1h")], responses={200: dict[str, Any]}
+        parameters=[OpenApiParameter("window", enum=list(WINDOWS), default="1h")],
+        responses={200: dict[str, Any]},
     )
     def get(self, request: Request) -> Response:
         window = request.query_params.get("window", "1h")
@@ -165,7 +166,9 @@ class BackgroundJobView(APIView):
         job = get_object_or_404(visible_jobs(request.user), pk=pk)
         if not states.cancel(job):
             job.refresh_from_db()
-            raise Problem(409, "Job has ended", f"The job is {job.status}; only waiting and running jobs are cancelled.")
+            raise Problem(
+                409, "Job has ended", f"The job is {job.status}; only waiting and running jobs are cancelled."
+            )
         job.refresh_from_db()
         return Response(JobSerializer(job).data)
 

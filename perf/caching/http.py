@@ -32,10 +32,12 @@ def dress(response: HttpResponseBase, lookup: CacheLookup, entry: Entry, age: fl
     response.headers["Age"] = str(int(age))
     if varies := [*terms.vary_on_headers, *(() if shared else ("Authorization", "Cookie"))]:
         patch_vary_headers(response, varies)
-    conditional = get_conditional_response(
-        django_request(lookup.request), etag=response.headers["ETag"], response=response
+    conditional: HttpResponseBase | None = get_conditional_response(
+        django_request(lookup.request),
+        etag=response.headers["ETag"],
+        response=response,  # type: ignore[arg-type]  # any response will do; it is handed back
     )
-    return conditional if conditional is not None else response
+    return response if conditional is None else conditional
 
 
 def set_cache_status(request: Any, *parameters: str) -> None:

@@ -18,7 +18,12 @@ ABSENT = "\0"
 
 
 def entry_key(
-    request: Any, caller: Caller, *, shared_by: str, vary_on_headers: Iterable[str], ignore_params: Sequence[str]
+    request: Any,
+    caller: Caller,
+    *,
+    shared_by: str,
+    vary_on_headers: Iterable[str],
+    ignore_params: Sequence[str],
 ) -> str:
     """The Redis key of the response to ``request``. HEAD shares it with GET."""
     plain = django_request(request)
@@ -48,7 +53,12 @@ def identity_parts(caller: Caller, shared_by: str) -> tuple[str, ...]:
         case "role":
             if caller.user_id is None:
                 return ("anonymous",)
-            return ("roles", "superuser" if caller.superuser else "", str(len(caller.roles)), *sorted(caller.roles))
+            return (
+                "roles",
+                "superuser" if caller.superuser else "",
+                str(len(caller.roles)),
+                *sorted(caller.roles),
+            )
         case _:
             return ("anonymous",) if caller.user_id is None else ("user", caller.user_id)
 
@@ -75,10 +85,8 @@ def hide_ignored_parameters(request: Any, ignore: Sequence[str]) -> None:
     pairs = parse_qsl(plain.META.get("QUERY_STRING", ""), keep_blank_values=True)
     query = urlencode([pair for pair in pairs if not _is_ignored(pair[0], ignore)])
     plain.META["QUERY_STRING"] = query
-    plain.GET = QueryDict(query, encoding=plain.encoding)  # type: ignore[assignment]
+    plain.GET = QueryDict(query, encoding=plain.encoding)
 
 
 def _is_ignored(name: str, ignore: Sequence[str]) -> bool:
-    return any(
-        name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern for pattern in ignore
-    )
+    return any(name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern for pattern in ignore)

@@ -17,7 +17,11 @@ OLDEST_ENTRY = 63 * 24 * 3600 * 1_000_000
 
 
 def invalidate(
-    *, tags: Iterable[str] = (), policies: Iterable[str] = (), routes: Iterable[str] = (), everything: bool = False
+    *,
+    tags: Iterable[str] = (),
+    policies: Iterable[str] = (),
+    routes: Iterable[str] = (),
+    everything: bool = False,
 ) -> None:
     """Make cached responses void, in every process, for every request after the running transaction has committed.
 

@@ -188,7 +188,7 @@ class CacheLookup:
         if not self.holds_lease or django_request(self.request).method != "GET":
             self.release()
             return entry, ""
-        return entry, self._store(entry)
+        return entry, self._store(entry, self.terms)
 
     def release(self, unstorable: bool = False) -> None:
         """End a lease without storing; ``unstorable`` lets followers run side by side for a while."""
@@ -200,14 +200,14 @@ class CacheLookup:
         marker_ms = UNSTORABLE_SECONDS * 1000 if unstorable else 0
         try:
             store.run(
-                load_script("release_lease"), [self.key, lease_key, keys.wake(self.key)], [self.token, marker_ms]
+                load_script("release_lease"),
+                [self.key, lease_key, keys.wake(self.key)],
+                [self.token, marker_ms],
             )
         except StoreUnavailable:
             notes.note("cache:lease_not_released")  # it expires by itself
 
-    def _store(self, entry: Entry) -> str:
-        terms = self.terms
-        assert terms is not None
+    def _store(self, entry: Entry, terms: Terms) -> str:
         self.holds_lease = False
         keeper.drop_lease(keys.lease(self.key))
         spare = max(terms.stale_while_revalidate, terms.stale_if_error)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from django.http import HttpResponseBase
-from django.utils.cache import cc_delim_re
 
 from perf.caching.entry import Entry, make_entry
 from perf.records import django_request
 
+_SEPARATOR = re.compile(r"\s*,\s*")
 # Covered by the identity class or the negotiated media type, or applied outside the cache.
 _COVERED = {"accept", "accept-encoding", "accept-language", "authorization", "cookie"}
 # These belong to one exchange, or are made anew for each.
@@ -21,7 +22,12 @@ _NOT_KEPT = {
 
 
 def unstorable_reason(
-    request: Any, response: HttpResponseBase, *, vary_on_headers: tuple[str, ...], max_body_bytes: int, shared: bool
+    request: Any,
+    response: HttpResponseBase,
+    *,
+    vary_on_headers: tuple[str, ...],
+    max_body_bytes: int,
+    shared: bool,
 ) -> str:
     """Why ``response`` must not be kept; empty where it may. ``shared`` says that other users would get it."""
     if response.streaming:
@@ -33,7 +39,7 @@ def unstorable_reason(
     directives = _directives(response.get("Cache-Control", ""))
     if "no-store" in directives or (shared and directives & {"private", "no-cache"}):
         return "Cache-Control"
-    varies = {name.lower() for name in cc_delim_re.split(response.get("Vary", "").strip()) if name}
+    varies = {name.lower() for name in _SEPARATOR.split(response.get("Vary", "").strip()) if name}
     if "*" in varies or not varies <= _COVERED | set(vary_on_headers):
         return "Vary"
     if len(response.content) > max_body_bytes:  # type: ignore[attr-defined]

@@ -129,4 +129,3 @@ def _request(path: str) -> WSGIRequest:
             "wsgi.url_scheme": "http",
         }
     )
-

@@ -155,7 +155,5 @@ def _trusted_networks(texts: tuple[str, ...]) -> tuple[ipaddress.IPv4Network | i
     return tuple(ipaddress.ip_network(text) for text in texts)
 
 
-def _is_trusted(
-    address: IPAddress, trusted: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
-) -> bool:
+def _is_trusted(address: IPAddress, trusted: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]) -> bool:
     return any(address.version == network.version and address in network for network in trusted)

@@ -123,9 +123,7 @@ def _plan(inquiry: Inquiry, snapshot: Snapshot) -> _Plan:
     verdict = snapshot.access.verdict(caller.user_id, caller.roles, caller.address, time.time())
     if verdict is not None and verdict.effect == "blocked":
         return _Plan(snapshot, Forbidden(verdict.rule, verdict.reason), (), None)
-    match = snapshot.match(
-        inquiry.path, inquiry.view_name, inquiry.method, caller.roles, caller.user_id is not None
-    )
+    match = snapshot.match(inquiry.path, inquiry.view_name, inquiry.method, caller.roles, caller.user_id is not None)
     limits: tuple[LimitRule, ...] = ()
     if verdict is None:
         if inquiry.limited:
@@ -140,9 +138,7 @@ def _chosen_limits(inquiry: Inquiry, snapshot: Snapshot) -> tuple[LimitRule, ...
     caller = inquiry.caller
     named = (snapshot.by_name[name] for name in inquiry.named_limits if name in snapshot.by_name)
     return tuple(
-        rule
-        for rule in (*named, *inquiry.own_limits)
-        if rule.concerns(caller.roles, caller.user_id is not None)
+        rule for rule in (*named, *inquiry.own_limits) if rule.concerns(caller.roles, caller.user_id is not None)
     )
 
 

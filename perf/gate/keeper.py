@@ -84,9 +84,7 @@ class Keeper:
     def _pause(self) -> float:
         if store.is_open:
             return float(setting("PROBE_SECONDS"))
-        if self._leases:
-            return float(setting("LEASE_SECONDS")) / LEASE_TICKS_PER_LIFE
-        return IDLE_SECONDS
+        return min(IDLE_SECONDS, float(setting("LEASE_SECONDS")) / LEASE_TICKS_PER_LIFE)
 
     def _look_after(self) -> None:
         if store.is_open:

@@ -97,7 +97,7 @@ def publish_after_commit(number: int) -> None:
 
 def _reads_the_past() -> bool:
     """Inside a transaction the database may show an older state than the committed one."""
-    return transaction.get_connection(router.db_for_write(PolicyHead)).in_atomic_block
+    return bool(transaction.get_connection(router.db_for_write(PolicyHead)).in_atomic_block)
 
 
 current = CurrentSnapshot()

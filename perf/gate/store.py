@@ -21,7 +21,17 @@ from perf.gate.scripts import Script
 log = logging.getLogger(__name__)
 
 # Replies that tell of the state of the server, not of a mistake in a script.
-_SERVER_STATES = ("OOM", "READONLY", "LOADING", "MISCONF", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS", "BUSY")
+_SERVER_STATES = (
+    "OOM",
+    "READONLY",
+    "LOADING",
+    "MISCONF",
+    "MASTERDOWN",
+    "CLUSTERDOWN",
+    "TRYAGAIN",
+    "NOREPLICAS",
+    "BUSY",
+)
 
 
 class StoreUnavailable(Exception):

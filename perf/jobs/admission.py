@@ -49,9 +49,7 @@ def recount() -> None:
     """Set the counts to what the rows say. Rows and counts change together, so this corrects only outside meddling."""
     with transaction.atomic():
         rows = list(JobCapacity.objects.select_for_update().order_by("type"))
-        counts = dict(
-            Job.objects.filter(status__in=Job.ACTIVE).values_list("type").annotate(Count("pk")).order_by()
-        )
+        counts = dict(Job.objects.filter(status__in=Job.ACTIVE).values_list("type").annotate(Count("pk")).order_by())
         for row in rows:
             active = sum(counts.values()) if row.type == ALL_TYPES else counts.get(row.type, 0)
             if row.active != active:

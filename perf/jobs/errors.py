@@ -50,7 +50,9 @@ class IdempotencyMismatch(Problem):
 
     def __init__(self) -> None:
         super().__init__(
-            422, "Idempotency key reused", "This Idempotency-Key came with another body before; use a new key."
+            422,
+            "Idempotency key reused",
+            "This Idempotency-Key came with another body before; use a new key.",
         )
 
 

@@ -57,4 +57,9 @@ def message_id(job: Job) -> str:
 
 def waiting_messages() -> set[str]:
     """The ids of all messages in RQ's queues. Raises RedisError."""
-    return {message for name in settings.RQ_QUEUES for message in django_rq.get_queue(name).job_ids}
+    return {message for name in queue_names() for message in django_rq.get_queue(name).job_ids}
+
+
+def queue_names() -> list[str]:
+    """The queues of RQ_QUEUES in their order: the first is served first."""
+    return list(getattr(settings, "RQ_QUEUES", {}))

@@ -36,9 +36,7 @@ class JobType:
             raise serializers.ValidationError({"params": "Expected an object."})
         unknown = sorted(set(params) - set(self.params().fields))
         if unknown:
-            raise serializers.ValidationError(
-                {"params": {name: f"Unknown parameter of {self.name}." for name in unknown}}
-            )
+            raise serializers.ValidationError({"params": dict.fromkeys(unknown, f"Unknown parameter of {self.name}.")})
         serializer = self.params(data=params)
         if not serializer.is_valid():
             raise serializers.ValidationError({"params": serializer.errors})

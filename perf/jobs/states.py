@@ -50,7 +50,7 @@ def note_progress(job: Job, progress: float, message: str) -> bool:
 
 def is_held(job: Job) -> bool:
     """Say whether this attempt still holds the job; inside a transaction the row stays locked until its end."""
-    return _held(job).select_for_update().exists()
+    return bool(_held(job).select_for_update().exists())
 
 
 def complete(job: Job, result: Any) -> bool:

@@ -68,7 +68,13 @@ def _check_submitter(job_type: JobType, terms: JobTerms, by: Any) -> None:
 
 
 def _insert(
-    job_type: JobType, terms: JobTerms, params: dict[str, Any], by: Any, fingerprint: str, key: str | None, join: bool
+    job_type: JobType,
+    terms: JobTerms,
+    params: dict[str, Any],
+    by: Any,
+    fingerprint: str,
+    key: str | None,
+    join: bool,
 ) -> Job:
     with transaction.atomic():
         if known := _known_twin(fingerprint, key, join):

@@ -36,7 +36,8 @@ class Attribution:
     reason: str = ""
 
 
-_attribution: ContextVar[Attribution] = ContextVar("perf_attribution", default=Attribution())
+NOBODY = Attribution()
+_attribution: ContextVar[Attribution] = ContextVar("perf_attribution", default=NOBODY)
 _listeners: list[Callable[[int], None]] = []
 
 
@@ -80,9 +81,7 @@ def policies_changed(using: str) -> None:
     with transaction.atomic(using=using, savepoint=False):
         number = _next_number(using)
         attribution = _attribution.get()
-        Revision.objects.using(using).create(
-            number=number, author_id=attribution.author_id, reason=attribution.reason
-        )
+        Revision.objects.using(using).create(number=number, author_id=attribution.author_id, reason=attribution.reason)
         transaction.on_commit(_SealAndPublish(number, using), using=using)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from perf.policies.routes import Route, RouteKind, parse_route
+from perf.policies.routes import Route, RouteKind
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -103,9 +103,7 @@ class RuleIndex(Generic[RuleT]):
     def candidates(self, path: str, view_name: str, method: str) -> list[RuleT]:
         """The rules for ``method`` on the route of ``path`` and ``view_name``, lowest position first."""
         groups = [self._any, self._exact.get(path, ()), self._views.get(view_name, ())]
-        groups.extend(
-            self._prefixes.get(path[:length], ()) for length in self._prefix_lengths if length <= len(path)
-        )
+        groups.extend(self._prefixes.get(path[:length], ()) for length in self._prefix_lengths if length <= len(path))
         groups.append([rule for rule in self._globs if rule.route.matches(path, view_name)])
         found = [rule for group in groups for rule in group if not rule.methods or method in rule.methods]
         found.sort(key=_order)
@@ -138,7 +136,9 @@ class AccessTable:
             version: sorted({length for v, length, _ in self._networks if v == version}) for version in (4, 6)
         }
 
-    def verdict(self, user_id: str | None, roles: frozenset[str], address: IPAddress, now: float) -> AccessVerdict | None:
+    def verdict(
+        self, user_id: str | None, roles: frozenset[str], address: IPAddress, now: float
+    ) -> AccessVerdict | None:
         """The rule that concerns this caller at Unix time ``now``; blocked wins over exempt."""
         if not (self._users or self._roles or self._networks):
             return None
@@ -201,4 +201,3 @@ class Snapshot:
 _MEMO_SIZE = 4096
 
 EMPTY = Snapshot(-1, RuleIndex(()), RuleIndex(()), AccessTable({}, {}, {}))
-

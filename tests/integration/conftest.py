@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from django_redis import get_redis_connection
+
 from perf.caching.local_copies import local_copies
 from perf.gate.keeper import keeper
 from perf.gate.local import limiter

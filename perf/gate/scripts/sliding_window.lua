@@ -5,23 +5,33 @@
 -- forgotten early; it is kept at most one sub-window too long, which costs a client that sends at exactly the limit
 -- less than 1 / (SUB_WINDOWS + 1) of it. A client with few requests has each in a pair of its own: an exact log.
 --
--- Stored: ">d I4" base time and unit (microseconds), then ">I2 I4" per pair: time since base in units, amount.
--- Times are rounded up to the unit (1/50,000 of the period), amounts end at 2^32 - 1.
+-- Stored: ">B d I4" format, base time and unit of the offsets (microseconds), then per pair the offset from the base
+-- in units and the amount: format 1 (">I4 I2") for limits of up to 65,535, exact to the microsecond for periods of up
+-- to 71 minutes; format 2 (">I2 I4") for higher ones. Where a unit is longer than a microsecond, times are rounded up.
 
 local SUB_WINDOWS = 24
-local UNITS = 50000
-local LARGEST_AMOUNT = 4294967295
+local FORMATS = {
+  {pair = '>I4I2', units = 4294967295, largest = 65535},
+  {pair = '>I2I4', units = 50000, largest = 4294967295},
+}
 
 local sliding_window = {}
 
+local function format_for(rule)
+  local number = rule.limit <= FORMATS[1].largest and 1 or 2
+  local format = FORMATS[number]
+  return format, number, math.ceil(rule.period / format.units)
+end
+
 function sliding_window.read(raw, now, rule)
-  local state = {times = {}, amounts = {}, n = 0, used = 0, now = now, rule = rule}
+  local state = {times = {}, amounts = {}, n = 0, used = 0, asked = now, now = now, rule = rule}
   if raw then
-    local base, unit, at = struct.unpack('>dI4', raw)
+    local number, base, unit, at = struct.unpack('>BdI4', raw)
+    local pair = FORMATS[number].pair
     while at <= #raw do
-      local offset, amount
-      offset, amount, at = struct.unpack('>I2I4', raw, at)
-      local time = base + offset * unit
+      local first, second
+      first, second, at = struct.unpack(pair, raw, at)
+      local time, amount = base + first * unit, second
       if time + rule.period > now then
         state.n = state.n + 1
         state.times[state.n], state.amounts[state.n] = time, amount
@@ -36,15 +46,15 @@ end
 
 function sliding_window.charge(state, amount)
   local width = state.rule.period / SUB_WINDOWS
-  local unit = math.ceil(state.rule.period / UNITS)
+  local format, _, unit = format_for(state.rule)
   local n, time = state.n, state.now
   if n > 0 then time = state.times[1] + math.ceil((time - state.times[1]) / unit) * unit end
   if n > 0 and math.floor(state.times[n] / width) == math.floor(time / width) then
     state.times[n] = time
-    state.amounts[n] = math.min(state.amounts[n] + amount, LARGEST_AMOUNT)
+    state.amounts[n] = math.min(state.amounts[n] + amount, format.largest)
   else
     state.n = n + 1
-    state.times[n + 1], state.amounts[n + 1] = time, math.min(amount, LARGEST_AMOUNT)
+    state.times[n + 1], state.amounts[n + 1] = time, math.min(amount, format.largest)
   end
   state.used = state.used + amount
 end
@@ -60,7 +70,7 @@ function sliding_window.wait(state, amount)
   for i = 1, state.n do
     if missing <= 0 then break end
     missing = missing - state.amounts[i]
-    wait = state.times[i] + state.rule.period - state.now
+    wait = state.times[i] + state.rule.period - state.asked
   end
   return wait
 end
@@ -68,14 +78,16 @@ end
 -- Microseconds until the oldest use is forgotten.
 function sliding_window.reset(state)
   if state.n == 0 then return 0 end
-  return state.times[1] + state.rule.period - state.now
+  return state.times[1] + state.rule.period - state.asked
 end
 
 function sliding_window.write(state)
-  local base, unit = state.times[1], math.ceil(state.rule.period / UNITS)
-  local parts = {struct.pack('>dI4', base, unit)}
+  local format, number, unit = format_for(state.rule)
+  local base = state.times[1]
+  local parts = {struct.pack('>BdI4', number, base, unit)}
   for i = 1, state.n do
-    parts[i + 1] = struct.pack('>I2I4', math.ceil((state.times[i] - base) / unit), state.amounts[i])
+    local offset = math.ceil((state.times[i] - base) / unit)
+    parts[i + 1] = struct.pack(format.pair, offset, math.min(state.amounts[i], format.largest))
   end
-  return table.concat(parts), state.times[state.n] + state.rule.period - state.now
+  return table.concat(parts), state.times[state.n] + state.rule.period - state.asked
 end

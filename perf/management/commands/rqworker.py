@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import CommandParser
 from django_rq.management.commands.rqworker import Command as RqWorker
 
+from perf.jobs.publish import queue_names
 
-class Command(RqWorker):  # type: ignore[misc]
+
+class Command(RqWorker):
     help = "Runs a worker, by default for all queues of RQ_QUEUES in their order, with job recovery beside it."
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -19,4 +20,4 @@ class Command(RqWorker):  # type: ignore[misc]
         )
 
     def handle(self, *queues: str, **options: Any) -> None:
-        super().handle(*(queues or tuple(settings.RQ_QUEUES)), **options)
+        super().handle(*(queues or queue_names()), **options)

@@ -1,0 +1,69 @@
+"""Words for the settings of tests: policies, users, clients, and what Redis was asked."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
+from django_redis import get_redis_connection
+from rest_framework.test import APIClient
+
+from perf.gate.keeper import keeper
+from perf.models import CachePolicy, RateLimitPolicy
+
+
+def given_limit(name: str = "limit", **fields: Any) -> RateLimitPolicy:
+    """A saved rate-limit policy: 5 a minute on every route unless said otherwise."""
+    return RateLimitPolicy.objects.create(**{"name": name, "route": "*", "limit": 5, "period": 60, **fields})
+
+
+def given_cache_policy(name: str = "cache", **fields: Any) -> CachePolicy:
+    """A saved cache policy: 60 s for everyone on /api/* unless said otherwise."""
+    return CachePolicy.objects.create(**{"name": name, "route": "/api/*", "ttl": 60, "shared_by": "everyone", **fields})
+
+
+def given_user(name: str = "alice", *roles: str, **fields: Any) -> Any:
+    """A saved user with these roles."""
+    user = get_user_model().objects.create_user(username=name, password="correct horse battery", **fields)
+    user.groups.set([Group.objects.get_or_create(name=role)[0] for role in roles])
+    return get_user_model().objects.get(pk=user.pk)
+
+
+def client_for(user: Any = None, **headers: str) -> APIClient:
+    """An API client, signed in as ``user`` if given."""
+    client = APIClient(raise_request_exception=False, headers=headers or None)
+    if user is not None:
+        client.force_authenticate(user)
+    return client
+
+
+def statuses(client: APIClient, path: str, times: int) -> list[int]:
+    """The status codes of ``times`` GETs in a row."""
+    return [client.get(path).status_code for _ in range(times)]
+
+
+@contextmanager
+def redis_commands() -> Iterator[Counter[str]]:
+    """Counts the commands Redis executes for clients inside the block, by INFO commandstats.
+
+    What scripts do inside counts for the script alone. The keeper is kept from flushing meanwhile.
+    """
+    client = get_redis_connection("default")
+    counted: Counter[str] = Counter()
+    before = _calls(client)
+    yield counted
+    after = _calls(client)
+    counted.update({name: n - before.get(name, 0) for name, n in after.items() if n > before.get(name, 0)})
+
+
+def _calls(client: Any) -> dict[str, int]:
+    return {name.removeprefix("cmdstat_"): stats["calls"] for name, stats in client.info("commandstats").items()}
+
+
+def settle() -> None:
+    """Deliver what the process still has to tell Redis."""
+    keeper._look_after()
