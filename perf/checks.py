@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
@@ -56,5 +57,20 @@ def check_middleware(**_: Any) -> list[CheckMessage]:
             "PerformanceMiddleware is not installed: responses carry no Cache-Status and no RateLimit fields.",
             hint='Put "perf.middleware.PerformanceMiddleware" first in MIDDLEWARE.',
             id="perf.W002",
+        )
+    ]
+
+
+@register()
+def check_order_of_apps(**_: Any) -> list[CheckMessage]:
+    """Django takes a command from the first app that has it."""
+    names = [config.name for config in apps.get_app_configs()]
+    if "django_rq" not in names or names.index("perf") < names.index("django_rq"):
+        return []
+    return [
+        Error(
+            "django_rq stands before perf in INSTALLED_APPS: `manage.py rqworker` would start workers without recovery.",
+            hint='Put "perf" before "django_rq".',
+            id="perf.E004",
         )
     ]

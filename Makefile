@@ -1,0 +1,74 @@
+# SecureNet: everything starts here. `make` lists the targets; each works in a fresh clone.
+
+.DEFAULT_GOAL := help
+.PHONY: help install run demo test test-postgres chaos bench lint format types migrations deploy-check check lock clean
+
+# The Python that makes .venv: the first that is new enough, else the first there is, which will say what is wrong.
+PYTHON ?= $(shell for python in python3 python3.11 python3.12 python3.13 python3.14 python; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && exit; \
+	done; command -v python3 || command -v python || echo missing)
+VENV := .venv/bin/python
+TESTS := -n auto -m "not chaos and not bench"
+# More arguments for pytest: make test ARGS="tests/unit -k sliding"
+ARGS ?=
+
+help:  ## list the targets
+	@echo "SecureNet. Targets:"
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-22s %s\n", $$1, $$2 }'
+
+install:  ## make .venv with the pinned packages (at once, when nothing has changed)
+	@python="$(PYTHON)"; \
+	if ! command -v "$$python" >/dev/null; then \
+		echo "No Python found ($$python). Install 3.11 or newer, or name one: make install PYTHON=/path/to/python3" >&2; \
+		exit 1; \
+	fi; \
+	"$$python" securenet/run/install.py
+
+run: install  ## start SecureNet (PORT, REDIS_URL, DATABASE_URL, SECURENET_DATA_DIR, WEB_WORKERS, JOB_WORKERS …)
+	@exec $(VENV) -m securenet.run --with-parent
+
+demo: install  ## send demonstration traffic to a SecureNet that runs
+	@exec $(VENV) manage.py demo_traffic
+
+test: install  ## run the tests on SQLite
+	@$(VENV) -m pytest $(TESTS) $(ARGS)
+
+test-postgres: install  ## run the tests on a PostgreSQL that is started for them
+	@$(VENV) -m tests.servers.postgres -- $(VENV) -m pytest $(TESTS) $(ARGS)
+
+chaos: install  ## kill, freeze and empty services under load
+	@$(VENV) -m pytest -m chaos -s $(ARGS)
+
+bench: install  ## print the measurements side by side
+	@$(VENV) -m pytest -m bench tests/benchmarks -s $(ARGS)
+
+lint: install  ## look for mistakes and misplaced commas
+	@$(VENV) -m ruff check .
+	@$(VENV) -m ruff format --check .
+
+format: install  ## put the commas right
+	@$(VENV) -m ruff check --fix .
+	@$(VENV) -m ruff format .
+
+types: install  ## check the types
+	@$(VENV) -m mypy
+
+migrations: install  ## see that the migrations say what the models say
+	@$(VENV) manage.py makemigrations --check --dry-run
+
+deploy-check: install  ## check the production settings
+	@SECURENET_ENV=production ALLOWED_HOSTS=example.org CSRF_TRUSTED_ORIGINS=https://example.org \
+		SECRET_KEY="$$($(VENV) -c 'import secrets; print(secrets.token_urlsafe(64))')" \
+		$(VENV) manage.py check --deploy --fail-level WARNING
+
+check:  ## run all that continuous integration runs
+	@.ci/run
+
+lock: install  ## pin every version and hash of requirements.in
+	@$(VENV) -c 'import uv' 2>/dev/null || $(VENV) -m pip install --quiet uv
+	@$(VENV) -m uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 \
+		requirements.in -o requirements.txt
+
+clean:  ## remove .venv and caches (the data in var/ stay)
+	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,17 @@
+"""Wires the accounts app: who may sign in, with which roles."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class AccountsConfig(AppConfig):
+    name = "securenet.accounts"
+    label = "accounts"
+    verbose_name = _("Accounts")
+
+    def ready(self) -> None:
+        from securenet.accounts import signals
+
+        signals.connect()

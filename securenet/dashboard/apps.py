@@ -1,0 +1,10 @@
+"""The security posture: as JSON, and as pages for people."""
+
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class DashboardConfig(AppConfig):
+    name = "securenet.dashboard"
+    verbose_name = _("Dashboard")
+    default_auto_field = "django.db.models.BigAutoField"

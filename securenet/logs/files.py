@@ -1,0 +1,57 @@
+"""Log files: read in bounded pieces, and only if they are plain files and not links to others."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import stat
+from collections import Counter
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from django.utils import timezone
+
+from securenet.logs.ingest import IngestSummary, ingest_lines
+
+LINES_AT_A_TIME = 5000
+LONGEST_LINE = 64 * 1024
+
+
+class NotALogFile(Exception):
+    """The file cannot be read as a log; the message says why."""
+
+
+def ingest_file(path: Path, *, source: str, most_lines: int | None = None) -> IngestSummary:
+    """Take in a log file, 5,000 lines at a time.
+
+    Args:
+        path: a regular file; ``.gz`` is unpacked.
+        source: where the lines come from.
+        most_lines: stop after so many; None reads all.
+
+    Raises:
+        NotALogFile: it is missing, a link, not a regular file, not readable, or broken gzip.
+    """
+    kinds: Counter[str] = Counter()
+    unparsed = 0
+    received_at = timezone.now()
+    lines = islice(_lines(path), most_lines)
+    try:
+        while batch := list(islice(lines, LINES_AT_A_TIME)):
+            summary = ingest_lines(batch, source=source, received_at=received_at)
+            kinds.update(summary.by_kind)
+            unparsed += summary.unparsed
+    except (OSError, EOFError) as error:
+        raise NotALogFile(f"{path} cannot be read: {error}") from error
+    return IngestSummary(kinds.total(), dict(kinds), unparsed)
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as raw:
+        if not stat.S_ISREG(os.fstat(raw.fileno()).st_mode):
+            raise NotALogFile(f"{path} is not a regular file.")
+        stream = gzip.open(raw) if path.suffix == ".gz" else raw
+        while line := stream.readline(LONGEST_LINE):
+            yield line

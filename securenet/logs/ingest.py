@@ -1,0 +1,99 @@
+"""Lines and records -> rows. A batch is stored whole or not at all.
+
+Taking in events drops no cached answers: a flood of lines must not be a flood of recomputing; the TTL bounds their age.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db import transaction
+
+from securenet.logs.models import LogEvent
+from securenet.logs.parsers import Event, Kind, parse_lines, parse_object
+
+BATCH_ROWS = 500
+SOURCE_LENGTH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class IngestSummary:
+    """What was stored. ``unparsed`` lines are kept as text, without a meaning."""
+
+    accepted: int
+    by_kind: Mapping[str, int]
+    unparsed: int
+
+
+def ingest_lines(lines: Iterable[str | bytes], *, source: str, received_at: datetime) -> IngestSummary:
+    """Store log lines of any format; blank ones are left out.
+
+    Args:
+        lines: in any encoding; what is not UTF-8 is replaced.
+        source: where they come from, at most 100 characters.
+        received_at: when they arrived, aware; decides the year of stamps that have none.
+    """
+    return _store(parse_lines(lines, now=received_at, default_timezone=UTC), source, received_at)
+
+
+def ingest_records(records: Iterable[Mapping[str, Any]], *, source: str, received_at: datetime) -> IngestSummary:
+    """Store events that come as JSON objects; otherwise as `ingest_lines`."""
+    events = (parse_object(record, now=received_at, default_timezone=UTC) for record in records)
+    return _store(events, source, received_at)
+
+
+def event_of(row: LogEvent) -> Event:
+    """The parsed event that a row was made from."""
+    return Event(
+        time=row.time,
+        host=row.host,
+        program=row.program,
+        kind=row.kind,
+        source_ip=row.source_ip,
+        user=row.user_name or None,
+        count=row.count,
+        fields=row.fields,
+        message=row.message,
+    )
+
+
+def _store(events: Iterable[Event], source: str, received_at: datetime) -> IngestSummary:
+    kinds: Counter[str] = Counter()
+    unparsed = 0
+    with transaction.atomic():
+        for batch in _batches(events):
+            LogEvent.objects.bulk_create([_row(event, source, received_at) for event in batch])
+            kinds.update(str(event.kind) for event in batch)
+            unparsed += sum(event.kind == Kind.OTHER and not event.program for event in batch)
+    return IngestSummary(kinds.total(), dict(kinds), unparsed)
+
+
+def _batches(events: Iterable[Event]) -> Iterator[list[Event]]:
+    batch: list[Event] = []
+    for event in events:
+        batch.append(event)
+        if len(batch) == BATCH_ROWS:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _row(event: Event, source: str, received_at: datetime) -> LogEvent:
+    return LogEvent(
+        time=event.time,
+        received_at=received_at,
+        source=source[:SOURCE_LENGTH],
+        host=event.host[:255],
+        program=event.program[:64],
+        kind=str(event.kind)[:32],
+        source_ip=event.source_ip,
+        user_name=(event.user or "")[:256],
+        count=event.count,
+        message=event.message,
+        fields=dict(event.fields),
+    )

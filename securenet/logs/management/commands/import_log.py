@@ -1,0 +1,27 @@
+"""``manage.py import_log FILE --source NAME``: takes in a log file, plain or gzip."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from securenet.logs.files import NotALogFile, ingest_file
+
+
+class Command(BaseCommand):
+    help = "Takes in a log file (plain or .gz). Links and special files are refused."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("file", type=Path)
+        parser.add_argument("--source", default="", help="Where the lines come from; by default the file's name.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        path: Path = options["file"]
+        try:
+            summary = ingest_file(path, source=options["source"] or path.name)
+        except NotALogFile as error:
+            raise CommandError(str(error)) from error
+        kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(summary.by_kind.items()))
+        self.stdout.write(f"{summary.accepted} lines taken in from {path} ({kinds}); {summary.unparsed} not understood.")

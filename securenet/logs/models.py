@@ -1,0 +1,60 @@
+"""Log events as rows, and the analyses that were made of them."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from perf.models import Job
+
+
+class LogEvent(models.Model):
+    """One line of a log, understood as far as a parser could."""
+
+    time = models.DateTimeField(_("time"), help_text=_("When it happened, by the line itself."))
+    received_at = models.DateTimeField(_("received"))
+    source = models.CharField(_("source"), max_length=100, help_text=_("Where the line came from."))
+    host = models.CharField(_("host"), max_length=255, blank=True)
+    program = models.CharField(_("program"), max_length=64, blank=True)
+    kind = models.CharField(_("kind"), max_length=32)
+    source_ip = models.GenericIPAddressField(_("source address"), null=True, blank=True)
+    user_name = models.CharField(_("user"), max_length=256, blank=True)
+    count = models.PositiveIntegerField(_("count"), default=1)
+    message = models.TextField(_("message"))
+    fields = models.JSONField(_("fields"), default=dict, blank=True)
+
+    class Meta:
+        ordering = ["-time", "-id"]
+        verbose_name = _("log event")
+        indexes = [
+            models.Index(fields=["-time", "-id"], name="log_event_newest"),
+            models.Index(fields=["source", "-time"], name="log_event_source"),
+            models.Index(fields=["kind", "-time"], name="log_event_kind"),
+            models.Index(fields=["source_ip", "-time"], name="log_event_address"),
+        ]
+
+    def __str__(self) -> str:
+        return self.message[:80]
+
+
+class AnalysisRun(models.Model):
+    """One completed analysis."""
+
+    job = models.OneToOneField(
+        Job, verbose_name=_("job"), null=True, on_delete=models.SET_NULL, related_name="analysis_run"
+    )
+    since = models.DateTimeField(_("since"))
+    source = models.CharField(_("source"), max_length=100, blank=True)
+    started_at = models.DateTimeField(_("started"))
+    finished_at = models.DateTimeField(_("finished"), db_index=True)
+    events = models.PositiveIntegerField(_("events"), default=0)
+    detections = models.PositiveIntegerField(_("detections"), default=0)
+    findings_new = models.PositiveIntegerField(_("new findings"), default=0)
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name = _("analysis")
+        verbose_name_plural = _("analyses")
+
+    def __str__(self) -> str:
+        return f"{self.events} events, {self.detections} detections"

@@ -1,0 +1,48 @@
+"""Data stores that serve anybody who connects: Redis, Valkey, memcached."""
+
+from __future__ import annotations
+
+from ..issue import Issue, Severity
+from ..observation import AnonymousAccess, Observation
+from .base import Check, Verdict, register
+
+_SEVERITY = {"redis": Severity.CRITICAL, "memcached": Severity.HIGH}
+_ADVICE = {
+    "redis": "Set a password (requirepass, or ACLs with the default user off), and bind the server to the "
+    "addresses "
+    "its clients use; keep protected-mode on.",
+    "memcached": "Bind memcached to the addresses its clients use and close port 11211 to all others; where "
+    "it must be "
+    "reachable, start it with authentication (-S or -Y) and TLS.",
+}
+
+
+@register
+class AnonymousDataStore(Check):
+    check_id = "anonymous-access"
+    services = frozenset(_ADVICE)
+
+    def judge(self, observation: Observation) -> Verdict:
+        access = observation.detail(AnonymousAccess)
+        if access is None:
+            return None
+        if not access.is_granted:
+            return ()
+        name = observation.product or observation.service
+        return (
+            Issue(
+                check_id=self.check_id,
+                port=observation.port,
+                title=f"{name} answers without authentication",
+                # From the machine itself only its own programs get there.
+                severity=Severity.MEDIUM
+                if observation.address.is_loopback
+                else _SEVERITY[observation.service],
+                description=f"The server carried out {access.command} for a client that had not signed in. "
+                "Whoever reaches "
+                "this port can read and change its data; a Redis can often be made to run programs as well.",
+                advice=_ADVICE[observation.service],
+                evidence={"command": access.command, "reply": access.reply},
+                component=observation.service,
+            ),
+        )

@@ -1,0 +1,91 @@
+"""Findings and scans as JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from perf.api.serializers import StrictSerializer
+from securenet.network.models import Asset
+from securenet.security.models import Finding, Scan, Severity
+
+
+class FindingAssetSerializer(serializers.ModelSerializer):
+    """The asset of a finding, in brief."""
+
+    class Meta:
+        model = Asset
+        fields = ["id", "address", "hostname", "name"]
+        read_only_fields = fields
+
+
+class FindingSerializer(serializers.ModelSerializer):
+    """A finding with its evidence and what people decided."""
+
+    asset = FindingAssetSerializer(read_only=True, allow_null=True)
+    triaged_by = serializers.CharField(source="triaged_by.username", read_only=True, default=None, allow_null=True)
+    evidence = serializers.DictField(read_only=True)
+
+    class Meta:
+        model = Finding
+        fields = [
+            "id", "fingerprint", "title", "description", "advice", "severity", "state", "source", "check_id", "asset",
+            "subject", "port", "protocol", "evidence", "confidence", "first_seen", "last_seen", "times_seen",
+            "resolved_at", "triaged_by", "triaged_at", "triage_note",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+
+class TriageSerializer(StrictSerializer):
+    """What a person may change of a finding."""
+
+    state = serializers.ChoiceField(choices=Finding.State.choices, required=False)
+    triage_note = serializers.CharField(max_length=5000, allow_blank=True, required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if not attrs:
+            raise serializers.ValidationError("Give state, triage_note or both.")
+        return attrs
+
+
+class ScanSerializer(serializers.ModelSerializer):
+    """A scan with what its job says of it. ``job`` is null once the job's results have expired."""
+
+    state = serializers.CharField(read_only=True)
+    job = serializers.UUIDField(source="job_id", read_only=True, allow_null=True)
+    targets = serializers.ListField(child=serializers.CharField(), read_only=True)
+    progress = serializers.FloatField(source="job.progress", read_only=True, default=None, allow_null=True)
+    started_by = serializers.CharField(source="started_by.username", read_only=True, default=None, allow_null=True)
+    started_at = serializers.DateTimeField(read_only=True, allow_null=True)
+    finished_at = serializers.DateTimeField(read_only=True, allow_null=True)
+
+    class Meta:
+        model = Scan
+        fields = [
+            "id", "job", "state", "progress", "targets", "ports", "started_by", "submitted_at", "started_at",
+            "finished_at", "hosts_total", "hosts_up", "open_ports", "findings_new", "findings_resolved",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+
+class TopAssetSerializer(serializers.Serializer):
+    """An asset with much to do."""
+
+    id = serializers.IntegerField()
+    address = serializers.CharField()
+    hostname = serializers.CharField()
+    name = serializers.CharField()
+    criticality = serializers.ChoiceField(choices=Asset.Criticality.choices)
+    active_findings = serializers.IntegerField()
+    worst_severity = serializers.ChoiceField(choices=Severity.choices)
+
+
+class SummarySerializer(serializers.Serializer):
+    """The findings in numbers."""
+
+    by_severity = serializers.DictField(child=serializers.IntegerField())
+    active_by_severity = serializers.DictField(child=serializers.IntegerField())
+    by_state = serializers.DictField(child=serializers.IntegerField())
+    top_assets = TopAssetSerializer(many=True)
+    newest = FindingSerializer(many=True)

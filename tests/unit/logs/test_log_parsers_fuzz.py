@@ -1,0 +1,132 @@
+"""Whatever the bytes: an event comes back, in bounded time, and can be stored."""
+
+from __future__ import annotations
+
+import random
+import time
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from log_samples import NOW, log_sample, parsed
+
+from securenet.logs.analysis import analyse
+from securenet.logs.parsers import Event, parse_line, parse_lines
+
+SEEDS = [
+    *random.Random(7).sample(log_sample(7, benign=3).lines(), 60),
+    '{"time": "2026-11-20T08:00:01Z", "message": "x", "src_ip": "192.0.2.1", "user": {"name": "y"}}',
+    '<34>1 2026-11-20T08:00:01Z web1 app 99 ID47 [a@1 b="c"] hello',
+    "2026-11-20T08:00:01.5+01:00 web1 sshd-session[7]: Connection closed by invalid user x 192.0.2.1 port 7",
+    "Nov 20 08:00:01 h sshd[7]: message repeated 3 times: [ Failed password for x from 192.0.2.1 port 5]",
+]
+SPLICES = [
+    b"\x00",
+    b"\xff",
+    b"\x1b[",
+    b" from 1.2.3.4 port 22 ssh2",
+    b"%2e%2e%2f",
+    b'"',
+    b"\\",
+    b"{",
+    b"[" * 50,
+    b"\n",
+    b" " * 30,
+]
+
+
+@st.composite
+def mutated_lines(draw: st.DrawFn) -> bytes:
+    line = draw(st.sampled_from(SEEDS)).encode()
+    for _ in range(draw(st.integers(0, 4))):
+        at, length = draw(st.integers(0, len(line))), draw(st.integers(0, 12))
+        line = (
+            line[:at] + draw(st.one_of(st.sampled_from(SPLICES), st.binary(max_size=6))) + line[at + length :]
+        )
+    return line
+
+
+def assert_well_formed(event: Event) -> None:
+    assert event.time.tzinfo is UTC
+    assert event.count >= 1
+    assert all(isinstance(name, str) and isinstance(value, str) for name, value in event.fields.items())
+    for text in (
+        event.host,
+        event.program,
+        event.kind,
+        event.user or "",
+        event.message,
+        *event.fields.values(),
+    ):
+        text.encode("utf-8")
+        assert "\x00" not in text
+        assert "\n" not in text
+    assert len(event.user or "") <= 256
+
+
+@given(st.one_of(mutated_lines(), st.binary(max_size=300), st.text(st.characters(codec=None), max_size=300)))
+@settings(max_examples=500)
+def test_any_line_becomes_a_well_formed_event(line: bytes | str) -> None:
+    assert_well_formed(parsed(line))
+
+
+@given(st.lists(mutated_lines(), max_size=30))
+@settings(max_examples=100)
+def test_detectors_take_any_event(lines: list[bytes]) -> None:
+    report = analyse(parse_lines(lines, now=NOW, default_timezone=UTC))
+    assert report.events == sum(1 for line in lines if line.strip(b" \t\r\n\v\f"))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "a" * 8000,
+        "{" * 8000,
+        "<" * 8000,
+        "Nov 20 08:00:01 h sshd[1]: " + "Failed password for " + "from 1.2.3.4 port 22 " * 350,
+        "Nov 20 08:00:01 h sshd[1]: Failed password for " + "invalid user " * 600,
+        "Nov 20 08:00:01 h sshd[1]: Failed publickey for x from 1.2.3.4 port 2 ssh2: a b ID "
+        + "(serial 1) CA a " * 450,
+        "Nov 20 08:00:01 h sshd[1]: message repeated 3 times: [ " + "] [" * 2500,
+        "Nov 20 08:00:01 h sshd[1]: error: PAM: Authentication failure for " + "x for y from " * 550,
+        "Nov 20 08:00:01 h sshd[1]: Connection closed by invalid user " + "1.2.3.4 port 2 " * 500,
+        "Nov 20 08:00:01 h sshd[1]: Bad protocol version identification '" + "' from " * 1000,
+        "Nov 20 08:00:01 h sshd[1]: pam_unix(a:auth): authentication failure; logname="
+        + " uid= euid= tty= ruser=" * 300,
+        "Nov 20 08:00:01 h sshd[1]: reverse mapping checking getaddrinfo for " + "[1.2.3.4]" * 800,
+        "<1>1 - - - - - " + '[a b="c"]' * 800 + "!",
+        "<1>1 - - - - - " + '[a b="' + "\\]" * 3500,
+        "1.2.3.4 - " + "[a] " * 1900,
+        '1.2.3.4 - - [20/Nov/2026:13:55:36 +0000] "' + '\\"' * 3900,
+        '1.2.3.4 - - [20/Nov/2026:13:55:36 +0000] "GET ' + "/a HTTP/1.1 " * 600,
+        '1.2.3.4 - - [20/Nov/2026:13:55:36 +0000] "GET /?' + "<a <b " * 1200 + '" 200 5',
+        '1.2.3.4 - - [20/Nov/2026:13:55:36 +0000] "GET /?' + "%27%20or%20" * 700 + '" 200 5',
+        '1.2.3.4 - - [20/Nov/2026:13:55:36 +0000] "GET ' + "/.git" * 1500 + '" 200 5',
+        '1.2.3.4 - - [20/Nov/2026:13:55:36 +0000] "GET ' + "/*" * 3800 + '" 200 5',
+        '1.2.3.4 - - [20/Nov/2026:13:55:36 +0000] "GET ' + "/%25252e%25252e" * 500 + '" 200 5',
+        '1.2.3.4 - - [20/Nov/2026:13:55:36 +0000] "GET /?' + "$(((" * 1900 + '" 200 5',
+        '1.2.3.4 - - [20/Nov/2026:13:55:36 +0000] "GET /?' + "select;if(" * 750 + '" 200 5',
+        '1.2.3.4 - - [20/Nov/2026:13:55:36 +0000] "GET /?' + "union/*!(" * 800 + '" 200 5',
+        '1.2.3.4 - - [20/Nov/2026:13:55:36 +0000] "GET /' + ";" * 7900 + '" 200 5',
+    ],
+    ids=lambda line: line[:60],
+)
+def test_no_line_takes_long(line: str) -> None:
+    """Best of three, against a bound that a backtracking pattern misses by orders of magnitude."""
+    durations = []
+    for _ in range(3):
+        begin = time.perf_counter()
+        analyse([parsed(line)])
+        durations.append(time.perf_counter() - begin)
+    assert min(durations) < 0.1
+
+
+def test_a_naive_reference_time_is_refused_with_the_remedy() -> None:
+    with pytest.raises(ValueError, match="aware datetime"):
+        parse_line("x", now=datetime(2026, 1, 1), default_timezone=UTC)
+
+
+def test_blank_lines_are_no_events() -> None:
+    events = parse_lines(["", "\n", b"  \r\n", "x"], now=NOW, default_timezone=UTC)
+    assert [event.message for event in events] == ["x"]

@@ -1,0 +1,1 @@
+"""Tests of the scanning library: pure decisions, and real sockets on loopback."""
