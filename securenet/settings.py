@@ -192,5 +192,6 @@ LOGGING = {
     "loggers": {
         # Refusals are counted in the statistics; a line for each would be a way to fill the disk.
         "django.request": {"level": "ERROR"},
+        "httpx": {"level": "WARNING"},
     },
 }
