@@ -15,7 +15,7 @@ from perf.conf import DEFAULTS, setting
 def check_cache_backend(**_: Any) -> list[CheckMessage]:
     """The gate needs django-redis, with short time-outs."""
     alias = setting("CACHE_ALIAS")
-    configured = settings.CACHES.get(alias)
+    configured: dict[str, Any] | None = settings.CACHES.get(alias)
     if configured is None:
         return [Error(f"PERF_CACHE_ALIAS is {alias!r}, but CACHES has no such cache.", id="perf.E001")]
     if not configured["BACKEND"].startswith("django_redis."):

@@ -152,6 +152,12 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api",
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "FindingState": "securenet.security.models.Finding.State",
+        "ServiceState": "securenet.network.models.Service.State",
+        "JobStatus": "perf.models.Job.Status",
+        "Severity": "securenet.security.models.Severity",
+    },
 }
 
 # Bytes of a request's body; log batches are the largest thing a client sends.

@@ -16,7 +16,6 @@ urlpatterns = [
     path("api/", include("perf.api.urls")),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
-    path("admin/django-rq/", include("django_rq.urls")),
     path("admin/", admin.site.urls),
     path("metrics", metrics, name="metrics"),
     path("", include("securenet.accounts.urls_web")),

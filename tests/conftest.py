@@ -14,6 +14,11 @@ from securenet.run.redis_server import RedisServer
 from tests.servers.redis import redis_server
 
 
+def pytest_configure() -> None:
+    """Passwords of tests need no protection, and thousands of rounds of hashing would be most of their time."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
 @pytest.fixture(scope="session")
 def redis() -> Iterator[RedisServer]:
     """A Redis server for this test process; Django's cache and RQ are pointed at it."""

@@ -33,7 +33,8 @@ def take_place(job_type: str, capacity: int) -> None:
 
 def give_back(job_type: str) -> None:
     """Give back a job's place, in the transaction that ends the job."""
-    JobCapacity.objects.filter(type__in=(ALL_TYPES, job_type), active__gt=0).update(active=F("active") - 1)
+    for name in (ALL_TYPES, job_type):  # the order in which places are taken, so that no two wait for each other
+        JobCapacity.objects.filter(type=name, active__gt=0).update(active=F("active") - 1)
 
 
 def retry_after(job_type: str = ALL_TYPES) -> int:

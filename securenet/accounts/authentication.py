@@ -6,16 +6,14 @@ since the token was made. Where it has, or Redis cannot say, the database is ask
 
 from __future__ import annotations
 
-from typing import Any
-
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 from rest_framework_simplejwt.authentication import JWTAuthentication
 from rest_framework_simplejwt.tokens import AccessToken, Token
 
+from perf.gate import identities
 from perf.gate.callers import Caller, caller_of
-from perf.gate.outcome import IdentityChanged
-from perf.records import record_of
+from perf.gate.outcome import IdentityChanged, Outcome
 from perf.throttling import ask_gate
 from securenet.accounts.identity import TokenUser, current_user
 
@@ -29,14 +27,17 @@ class TokenAuthentication(JWTAuthentication):
         if raw_token is None:
             return None
         token = self.get_validated_token(raw_token)
-        user = TokenUser.from_token(token)
-        outcome = self._admit(request, user)
-        if isinstance(outcome, IdentityChanged) or not outcome.identity_checked:
-            user = self._reload(token)
-            if isinstance(outcome, IdentityChanged):
-                self._admit(request, user)
-            elif record := record_of(request):
-                record.caller = _caller(request, user)
+        claimed = TokenUser.from_token(token)
+        outcome = self._admit(request, claimed)
+        if isinstance(outcome, Outcome) and outcome.identity_checked:
+            return claimed, token
+        user = self._reload(token)
+        if isinstance(outcome, IdentityChanged) and outcome.version != str(user.version):
+            # What was announced is older than the database: the next token shall not have to ask it again.
+            identities.announce(user.pk, user.version)
+        if user != claimed:
+            # Limits and cache were asked for somebody who is not there any more.
+            self._admit(request, user)
         return user, token
 
     def get_validated_token(self, raw_token: bytes) -> Token:
@@ -47,7 +48,7 @@ class TokenAuthentication(JWTAuthentication):
                 "The access token is not valid or has expired; get a new one."
             ) from error
 
-    def _admit(self, request: Request, user: TokenUser) -> Any:
+    def _admit(self, request: Request, user: TokenUser) -> Outcome | IdentityChanged:
         return ask_gate(request, request.parser_context["view"], _caller(request, user))
 
     def _reload(self, token: Token) -> TokenUser:
