@@ -16,7 +16,7 @@ from tests.servers.redis import redis_server
 
 def pytest_configure() -> None:
     """Passwords of tests need no protection, and thousands of rounds of hashing would be most of their time."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    settings.PASSWORD_HASHERS = [f"django.contrib.auth.hashers.{n}PasswordHasher" for n in ("MD5", "PBKDF2", "PBKDF2SHA1")]
 
 
 @pytest.fixture(scope="session")

@@ -119,5 +119,7 @@ def _result(run: AnalysisRun, report: AnalysisReport) -> dict[str, Any]:
         "detections": run.detections,
         "findings_new": run.findings_new,
         "by_kind": dict(report.by_kind),
+        "late": report.late,
+        "dropped_detections": report.dropped_detections,
         "top_sources": [{"source": source, "events": events} for source, events in report.by_source[:10]],
     }

@@ -95,7 +95,8 @@ class _Source:
 
     def __init__(self, subject: str, time: datetime, burst: Burst) -> None:
         self.subject, self.last, self.burst = subject, time, burst
-        self.users, self.addresses, self.hosts = BoundedCounter(20), BoundedCounter(10), BoundedCounter(10)
+        self.users = BoundedCounter(10, longest=64)
+        self.addresses, self.hosts = BoundedCounter(10), BoundedCounter(10)
 
     def add(self, event: Event, attempts: int) -> bool:
         if not self.burst.add(event.time, attempts):

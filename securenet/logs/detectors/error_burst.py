@@ -92,5 +92,5 @@ class _Program:
         if event.source_ip:
             self.sources.add(event.source_ip, event.count)
         if path := event.fields.get("path"):
-            self.paths.add(path[:200], event.count)
+            self.paths.add(path, event.count)
         return True

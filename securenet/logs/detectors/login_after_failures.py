@@ -119,7 +119,7 @@ class _Source:
 
     def __init__(self, subject: str, time: datetime) -> None:
         self.subject, self.last = subject, time
-        self.users = BoundedCounter(20)
+        self.users = BoundedCounter(10, longest=64)
         self.successes: list[Event] = []
         self._failures: list[tuple[datetime, int]] = []
 

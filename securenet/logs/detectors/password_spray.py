@@ -88,7 +88,7 @@ class _Source:
 
     def __init__(self, subject: str, time: datetime, burst: DistinctBurst) -> None:
         self.subject, self.burst, self.first, self.last = subject, burst, time, time
-        self.users, self.hosts, self.attempts = BoundedCounter(20), BoundedCounter(10), 0
+        self.users, self.hosts, self.attempts = BoundedCounter(20, longest=64), BoundedCounter(10), 0
 
     def add(self, event: Event, attempts: int) -> bool:
         if not self.burst.add(event.time, event.user):

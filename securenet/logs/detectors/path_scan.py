@@ -22,7 +22,6 @@ from securenet.logs.parsers.addresses import source_network
 from securenet.logs.parsers.event import Event, Kind
 
 _REFUSED = frozenset({403, 404, 410})
-_SHOWN_CHARACTERS = 200
 _PLAIN_EXAMPLES = 5
 _SEVERAL_PROBES = 3
 
@@ -174,12 +173,12 @@ class _Source:
         if signs.refused_path:
             self.refused.add(event.time, signs.refused_path)
         if signs.probe_path:
-            self.probes.add(signs.probe_path[:_SHOWN_CHARACTERS])
+            self.probes.add(signs.probe_path)
         for pattern in signs.patterns:
             self.patterns.add(pattern)
         if signs.patterns or signs.probe_path or len(self.examples) < _PLAIN_EXAMPLES:
             self.examples.add(_shown(event))
-        self.agents.add(event.fields.get("agent", "")[:_SHOWN_CHARACTERS])
+        self.agents.add(event.fields.get("agent", ""))
         self.addresses.add(event.source_ip)
         return True
 
@@ -187,7 +186,7 @@ class _Source:
 def _shown(event: Event) -> str:
     fields = event.fields
     target = fields.get("path", "") + (f"?{fields['query']}" if "query" in fields else "")
-    return f"{fields.get('method', '')} {target} {fields.get('status', '')}"[:_SHOWN_CHARACTERS]
+    return f"{fields.get('method', '')} {target} {fields.get('status', '')}"
 
 
 def _at_least(number: int, bound: int) -> str:

@@ -115,16 +115,20 @@ class DistinctBurst:
 
 
 class BoundedCounter:
-    """Counts occurrences of the first ``capacity`` different texts; later ones only as `others`."""
+    """Counts occurrences of the first ``capacity`` different texts; later ones only as `others`.
 
-    __slots__ = ("_counts", "capacity", "others")
+    Texts are told apart, and kept, by their first ``longest`` characters.
+    """
 
-    def __init__(self, capacity: int) -> None:
-        self.capacity = capacity
+    __slots__ = ("_counts", "capacity", "longest", "others")
+
+    def __init__(self, capacity: int, longest: int = 200) -> None:
+        self.capacity, self.longest = capacity, longest
         self._counts: dict[str, int] = {}
         self.others = 0
 
     def add(self, text: str, occurrences: int = 1) -> None:
+        text = text[: self.longest]
         known = self._counts.get(text)
         if known is not None:
             self._counts[text] = known + occurrences
@@ -137,7 +141,7 @@ class BoundedCounter:
         return len(self._counts)
 
     def __contains__(self, text: str) -> bool:
-        return text in self._counts
+        return text[: self.longest] in self._counts
 
     def top(self, number: int) -> dict[str, int]:
         """Return the most frequent texts with their counts, the most frequent first."""

@@ -1,7 +1,7 @@
 r"""Access logs: common and combined log format of nginx, Apache and others, with or without a virtual host.
 
 The client address stands first, before anything the client can write. A writer must escape quotes and line
-breaks in the quoted parts (nginx ``\x22``, Apache ``\"``; `escape` does it): a bare quote ends its part.
+breaks in the quoted parts (nginx ``\x22``, Apache ``\"``): a bare quote ends its part.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ _CUT_LINE = re.compile(_HEAD + r"\\?$")  # longer than the line bound: still a r
 _VIRTUAL_HOST = re.compile(r"[\w.-]{1,255}:\d{1,5} (?=\S)")
 _METHOD = re.compile(r"[A-Za-z-]{1,32}")
 _ESCAPE = re.compile(r"\\(?:x([0-9A-Fa-f]{2})|(.))")
-_UNSAFE = re.compile(r'["\\\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]')
 _CONTROL_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "v": "\v"}
 
 
@@ -61,15 +60,6 @@ def request_fields(method: str, target: str) -> dict[str, str]:
     if has_query:
         fields["query"] = query
     return fields
-
-
-def escape(text: str) -> str:
-    r"""Return ``text`` fit for a quoted part of an access log: ``\xHH`` (as nginx) for what breaks out."""
-
-    def escaped(match: re.Match[str]) -> str:
-        return "".join(rf"\x{byte:02X}" for byte in match[0].encode("utf-8", "replace"))
-
-    return _UNSAFE.sub(escaped, text)
 
 
 def _match(line: str) -> re.Match[str] | None:

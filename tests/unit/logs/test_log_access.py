@@ -5,12 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from log_samples import NOW, parsed, web_line
 
 from securenet.logs.parsers import Kind, parse_line
-from securenet.logs.parsers.access import escape
 
 COMBINED = (
     '192.0.2.7 - alice [20/Nov/2026:13:55:36 +0100] "GET /a/b?q=1&r=%20x HTTP/1.1" 200 2326 '
@@ -121,11 +120,23 @@ def test_the_host_is_the_one_given_for_lines_that_name_none() -> None:
     assert parse_line(COMBINED, now=NOW, default_timezone=UTC, default_host="edge1").host == "edge1"
 
 
+def as_nginx_escapes(text: str) -> str:
+    return "".join(
+        character
+        if character.isascii() and character.isprintable() and character not in '"\\'
+        else "".join(rf"\x{byte:02X}" for byte in character.encode())
+        for character in text
+    )
+
+
 @given(st.text(max_size=80))
+@settings(deadline=None)
 def test_an_escaped_target_comes_back_as_it_was_and_forges_nothing(text: str) -> None:
     target = "/" + "".join(text.split())
-    line = f'192.0.2.7 - - [20/Nov/2026:13:55:36 +0000] "GET {escape(target)} HTTP/1.1" 404 5 "-" "-"'
+    line = (
+        f'192.0.2.7 - - [20/Nov/2026:13:55:36 +0000] "GET {as_nginx_escapes(target)} HTTP/1.1" 404 5 "-" "-"'
+    )
     event = parsed(line)
     assert (event.source_ip, event.fields["status"]) == ("192.0.2.7", "404")
-    if target.isprintable() and "?" not in target:
+    if target.isascii() and target.isprintable() and "?" not in target:
         assert event.fields["path"] == target

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections import defaultdict
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -109,6 +111,17 @@ def test_detections_beyond_the_bound_are_counted_not_kept(monkeypatch: pytest.Mo
     events = [failure(number, f"192.0.2.{source}") for source in range(15) for number in range(5)]
     report = analyse(events, [BruteForceDetector()])
     assert (len(report.detections), report.dropped_detections) == (10, 5)
+
+
+def test_events_that_come_back_from_storage_as_plain_text_give_the_same_report() -> None:
+    lines = log_sample(4).lines()
+    events = list(parse_lines(lines, now=NOW, default_timezone=UTC))
+    stored = [
+        replace(each, kind=str.__str__(each.kind), fields=json.loads(json.dumps(each.fields)))
+        for each in events
+    ]
+    assert type(stored[0].kind) is str
+    assert analyse(stored) == analyse(events)
 
 
 # A real log: two thousand lines of a server under attack (Loghub, OpenSSH_2k).

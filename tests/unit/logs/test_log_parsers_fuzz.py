@@ -66,13 +66,13 @@ def assert_well_formed(event: Event) -> None:
 
 
 @given(st.one_of(mutated_lines(), st.binary(max_size=300), st.text(st.characters(codec=None), max_size=300)))
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 def test_any_line_becomes_a_well_formed_event(line: bytes | str) -> None:
     assert_well_formed(parsed(line))
 
 
 @given(st.lists(mutated_lines(), max_size=30))
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 def test_detectors_take_any_event(lines: list[bytes]) -> None:
     report = analyse(parse_lines(lines, now=NOW, default_timezone=UTC))
     assert report.events == sum(1 for line in lines if line.strip(b" \t\r\n\v\f"))
@@ -113,13 +113,13 @@ def test_detectors_take_any_event(lines: list[bytes]) -> None:
     ids=lambda line: line[:60],
 )
 def test_no_line_takes_long(line: str) -> None:
-    """Best of three, against a bound that a backtracking pattern misses by orders of magnitude."""
+    """Processor time, best of three, against a bound that a backtracking pattern misses by far."""
     durations = []
     for _ in range(3):
-        begin = time.perf_counter()
+        begin = time.process_time()
         analyse([parsed(line)])
-        durations.append(time.perf_counter() - begin)
-    assert min(durations) < 0.1
+        durations.append(time.process_time() - begin)
+    assert min(durations) < 0.25
 
 
 def test_a_naive_reference_time_is_refused_with_the_remedy() -> None:

@@ -116,6 +116,7 @@ ATTACKS = [
     ("SQL injection", "/item", "id=1%2527%2520OR%25201=1"),
     ("SQL injection", "/item", "id=1 or 1=1"),
     ("SQL injection", "/item", "id=1/**/UNION/**/SELECT/**/1"),
+    ("SQL injection", "/item", "id=1'/**/OR/**/'1'='1"),
     ("SQL injection", "/item", "id=1;DROP TABLE users"),
     ("SQL injection", "/item", "id=1 AND SLEEP(5)"),
     ("SQL injection", "/item", "id=(select(0)from(select(sleep(9)))v)"),

@@ -17,17 +17,17 @@ def sshd(message: str) -> Event:
 @pytest.mark.parametrize(
     ("message", "kind", "source", "user"),
     [
-        ("Failed password for root from 5.36.59.76 port 42393 ssh2", Kind.AUTH_FAILURE, "5.36.59.76", "root"),
+        ("Failed password for root from 192.0.2.9 port 40000 ssh2", Kind.AUTH_FAILURE, "192.0.2.9", "root"),
         (
-            "Failed password for invalid user  0101 from 5.188.10.180 port 1 ssh2",
+            "Failed password for invalid user  007 from 192.0.2.8 port 1 ssh2",
             Kind.AUTH_FAILURE,
-            "5.188.10.180",
-            " 0101",
+            "192.0.2.8",
+            " 007",
         ),
         (
-            "Failed password for invalid user  from 5.188.10.180 port 1 ssh2",
+            "Failed password for invalid user  from 192.0.2.8 port 1 ssh2",
             Kind.AUTH_FAILURE,
-            "5.188.10.180",
+            "192.0.2.8",
             "",
         ),
         ("Failed none for invalid user x from 1.2.3.4 port 1 ssh2", Kind.AUTH_FAILURE, "1.2.3.4", "x"),
@@ -46,10 +46,10 @@ def sshd(message: str) -> Event:
         ("Failed password for root from ::ffff:1.2.3.4 port 9 ssh2", Kind.AUTH_FAILURE, "1.2.3.4", "root"),
         ("Failed password for root from fe80::1%eth0 port 9 ssh2", Kind.AUTH_FAILURE, "fe80::1", "root"),
         (
-            "Accepted password for fztu from 119.137.62.142 port 49116 ssh2",
+            "Accepted password for carol from 192.0.2.6 port 40001 ssh2",
             Kind.AUTH_SUCCESS,
-            "119.137.62.142",
-            "fztu",
+            "192.0.2.6",
+            "carol",
         ),
         (
             "Accepted publickey for a from 1.2.3.4 port 2 ssh2: ED25519 SHA256:x",
@@ -63,7 +63,7 @@ def sshd(message: str) -> Event:
             "1.2.3.4",
             "a",
         ),
-        ("Invalid user webmaster from 173.234.31.186", Kind.AUTH_INVALID_USER, "173.234.31.186", "webmaster"),
+        ("Invalid user dave from 192.0.2.5", Kind.AUTH_INVALID_USER, "192.0.2.5", "dave"),
         ("Invalid user bob from 1.2.3.4 port 4000", Kind.AUTH_INVALID_USER, "1.2.3.4", "bob"),
         (
             "User bin from 1.2.3.4 not allowed because not listed in AllowUsers",
@@ -139,7 +139,7 @@ def sshd(message: str) -> Event:
             "root",
         ),
         (
-            f"pam_unix(sshd:auth): authentication failure; {PAM_FACTS} rhost=5.36.59.76.example.net ",
+            f"pam_unix(sshd:auth): authentication failure; {PAM_FACTS} rhost=192.0.2.9.example.net ",
             Kind.AUTH_PAM_FAILURE,
             None,
             None,
@@ -151,12 +151,12 @@ def sshd(message: str) -> Event:
             "x",
         ),
         (
-            "pam_unix(sshd:session): session opened for user fztu by (uid=0)",
+            "pam_unix(sshd:session): session opened for user carol by (uid=0)",
             Kind.SESSION_OPENED,
             None,
-            "fztu",
+            "carol",
         ),
-        ("pam_unix(sshd:session): session closed for user fztu", Kind.SESSION_CLOSED, None, "fztu"),
+        ("pam_unix(sshd:session): session closed for user carol", Kind.SESSION_CLOSED, None, "carol"),
         ("pam_unix(sshd:auth): check pass; user unknown", Kind.OTHER, None, None),
         ("Server listening on 0.0.0.0 port 22.", Kind.OTHER, None, None),
         ("", Kind.OTHER, None, None),
@@ -169,15 +169,15 @@ def test_a_message_is_understood(message: str, kind: Kind, source: str | None, u
 
 
 def test_folded_messages_and_pams_tally_stand_for_several_attempts() -> None:
-    folded = sshd("message repeated 5 times: [ Failed password for root from 5.36.59.76 port 4 ssh2]")
+    folded = sshd("message repeated 5 times: [ Failed password for root from 192.0.2.9 port 4 ssh2]")
     assert (folded.kind, folded.source_ip, folded.user, folded.count) == (
         Kind.AUTH_FAILURE,
-        "5.36.59.76",
+        "192.0.2.9",
         "root",
         5,
     )
-    tally = sshd(f"PAM 4 more authentication failures; {PAM_FACTS} rhost=5.188.10.180 ")
-    assert (tally.kind, tally.source_ip, tally.count) == (Kind.AUTH_PAM_FAILURE, "5.188.10.180", 4)
+    tally = sshd(f"PAM 4 more authentication failures; {PAM_FACTS} rhost=192.0.2.8 ")
+    assert (tally.kind, tally.source_ip, tally.count) == (Kind.AUTH_PAM_FAILURE, "192.0.2.8", 4)
 
 
 def test_a_forged_repetition_cannot_claim_billions() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from securenet.logs.parsers.text import MAX_LINE_BYTES, clean, clean_text
@@ -58,6 +58,7 @@ def test_one_byte_more_than_the_bound_is_cut() -> None:
 
 
 @given(st.one_of(st.text(st.characters(codec=None)), st.binary()))
+@settings(deadline=None)
 def test_cleaned_text_can_be_stored_and_shown(raw: str | bytes) -> None:
     text, _ = clean(raw)
     text.encode("utf-8")  # no lone surrogates

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from securenet.logs.parsers.event import Context
@@ -67,6 +67,7 @@ def test_the_year_turns_by_the_zone_of_the_line() -> None:
     st.datetimes(datetime(1990, 1, 1), datetime(2060, 1, 1), timezones=st.just(UTC)),
     st.integers(-86_400, 300 * 86_400),
 )
+@settings(deadline=None)
 def test_a_line_not_older_than_300_days_gets_its_true_year(now: datetime, age: int) -> None:
     written = now.replace(microsecond=0) - timedelta(seconds=age)
     assert from_rfc3164(f"{written:%b} {written.day:2d} {written:%H:%M:%S}", now, UTC) == written
