@@ -69,7 +69,7 @@ def check_order_of_apps(**_: Any) -> list[CheckMessage]:
         return []
     return [
         Error(
-            "django_rq stands before perf in INSTALLED_APPS: `manage.py rqworker` would start workers without recovery.",
+            "django_rq stands before perf in INSTALLED_APPS: `manage.py rqworker` would start bare RQ workers.",
             hint='Put "perf" before "django_rq".',
             id="perf.E004",
         )

@@ -1,6 +1,6 @@
 """Every setting of perf: name, default, unit. Read through ``conf.setting("NAME")``, never from Django's settings.
 
-Settings are looked up at each call, so that Django's ``override_settings`` works; system checks are in ``checks.py``.
+Django's ``override_settings`` works; system checks are in ``checks.py``.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from django.conf import settings
+from django.core.signals import setting_changed
 
 DEFAULTS: Final[dict[str, Any]] = {
     # Name of the django-redis cache in CACHES whose connections perf uses.
@@ -60,6 +61,24 @@ DEFAULTS: Final[dict[str, Any]] = {
 }
 
 
+_known: dict[str, Any] = {}
+
+
 def setting(name: str) -> Any:
-    """Return ``PERF_<name>`` from Django's settings, or its default."""
-    return getattr(settings, f"PERF_{name}", DEFAULTS[name])
+    """Return ``PERF_<name>`` from Django's settings, or its default.
+
+    Remembered, because Django looks a setting that is not there up anew each time, at some cost.
+    """
+    try:
+        return _known[name]
+    except KeyError:
+        value = _known[name] = getattr(settings, f"PERF_{name}", DEFAULTS[name])
+        return value
+
+
+def _forget(setting: str, **_: Any) -> None:
+    _known.pop(setting.removeprefix("PERF_"), None)
+
+
+# Sent by `override_settings` and by pytest-django's `settings`.
+setting_changed.connect(_forget, dispatch_uid="perf.conf")

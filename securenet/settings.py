@@ -168,6 +168,7 @@ PERF_CACHE_NAME = "securenet"
 PERF_VARY_ON_HOST = False
 PERF_TRUSTED_PROXIES = env.list("TRUSTED_PROXIES", default=[])
 PERF_PROCESSES = env.int("WEB_WORKERS", default=2)
+PERF_IDENTITY_LIFETIME = SIMPLE_JWT["ACCESS_TOKEN_LIFETIME"].total_seconds() + 60
 PERF_IDENTITY_VERSIONS = "securenet.accounts.identity.recent_versions"
 PERF_ADMIN_ROLES = ["platform_owner", "security_admin"]
 

@@ -1,4 +1,7 @@
-"""Request bodies within bounds. DRF reads bodies past Django's ``DATA_UPLOAD_MAX_MEMORY_SIZE``; these parsers do not."""
+"""Request bodies within bounds.
+
+DRF reads bodies past Django's ``DATA_UPLOAD_MAX_MEMORY_SIZE``; these parsers do not.
+"""
 
 from __future__ import annotations
 

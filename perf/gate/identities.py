@@ -13,6 +13,7 @@ from django.utils.module_loading import import_string
 from perf.conf import setting
 from perf.gate import keys
 from perf.gate.keeper import keeper
+from perf.gate.scripts import load_script
 from perf.gate.store import StoreUnavailable, store
 
 log = logging.getLogger(__name__)
@@ -39,5 +40,6 @@ def announce_recent() -> None:
 
 
 def _write(user_id: str, version: int) -> None:
-    lifetime = int(setting("IDENTITY_LIFETIME"))
-    store.ask(lambda client: client.set(keys.identity(user_id), str(version), ex=lifetime))
+    store.run(
+        load_script("announce_identity"), [keys.identity(user_id)], [version, int(setting("IDENTITY_LIFETIME"))]
+    )

@@ -29,7 +29,7 @@ def revision() -> str:
 
 def identity(user_id: str) -> str:
     """The identity version of a user that changed within the life of a token."""
-    return _key(f"identity:{digest(('identity', user_id))}")
+    return _key(f"identity:{_identity_digest(user_id)}")
 
 
 def counter(rule_id: int | str, algorithm: str, identity_parts: tuple[str, ...]) -> str:
@@ -90,6 +90,11 @@ def digest(parts: Iterable[str]) -> str:
         hasher.update(len(data).to_bytes(4, "big"))
         hasher.update(data)
     return base64.urlsafe_b64encode(hasher.digest())[:22].decode("ascii")
+
+
+@lru_cache(maxsize=8192)
+def _identity_digest(user_id: str) -> str:
+    return digest(("identity", user_id))
 
 
 def secret(purpose: str) -> bytes:

@@ -12,6 +12,6 @@ class AccountsConfig(AppConfig):
     verbose_name = _("Accounts")
 
     def ready(self) -> None:
-        from securenet.accounts import signals
+        from securenet.accounts import schema, signals  # noqa: F401  (the schema registers itself)
 
         signals.connect()

@@ -6,10 +6,14 @@ since the token was made. Where it has, or Redis cannot say, the database is ask
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 from rest_framework_simplejwt.authentication import JWTAuthentication
+from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.tokens import AccessToken, Token
+from rest_framework_simplejwt.utils import aware_utcnow
 
 from perf.gate import identities
 from perf.gate.callers import Caller, caller_of
@@ -22,11 +26,9 @@ class TokenAuthentication(JWTAuthentication):
     """Reads ``Authorization: Bearer <access token>``."""
 
     def authenticate(self, request: Request) -> tuple[TokenUser, Token] | None:
-        header = self.get_header(request)
-        raw_token = self.get_raw_token(header) if header is not None else None
-        if raw_token is None:
+        token = self._token(request)
+        if token is None:
             return None
-        token = self.get_validated_token(raw_token)
         claimed = TokenUser.from_token(token)
         outcome = self._admit(request, claimed)
         if isinstance(outcome, Outcome) and outcome.identity_checked:
@@ -40,13 +42,15 @@ class TokenAuthentication(JWTAuthentication):
             self._admit(request, user)
         return user, token
 
-    def get_validated_token(self, raw_token: bytes) -> Token:
+    def _token(self, request: Request) -> Token | None:
+        header = self.get_header(request)
+        if header is None:
+            return None
         try:
-            return AccessToken(raw_token)
-        except Exception as error:
-            raise AuthenticationFailed(
-                "The access token is not valid or has expired; get a new one."
-            ) from error
+            raw_token = self.get_raw_token(header)
+        except AuthenticationFailed as error:
+            raise AuthenticationFailed("Write Authorization: Bearer, one space, and the access token.") from error
+        return None if raw_token is None else _verified(raw_token)
 
     def _admit(self, request: Request, user: TokenUser) -> Outcome | IdentityChanged:
         return ask_gate(request, request.parser_context["view"], _caller(request, user))
@@ -56,6 +60,22 @@ class TokenAuthentication(JWTAuthentication):
         if user is None:
             raise AuthenticationFailed("The account was changed or deactivated; sign in again.")
         return user
+
+
+def _verified(raw_token: bytes) -> Token:
+    """The token's claims; raises AuthenticationFailed unless it is ours, an access token, and not expired."""
+    try:
+        token = _verify_once(raw_token)
+        token.check_exp(current_time=aware_utcnow())
+    except TokenError as error:
+        raise AuthenticationFailed("The access token is not valid or has expired; get a new one.") from error
+    return token
+
+
+@lru_cache(maxsize=4096)
+def _verify_once(raw_token: bytes) -> Token:
+    """Check the signature. What was signed once stays signed; only the expiry has to be looked at each time."""
+    return AccessToken(raw_token)
 
 
 def _caller(request: Request, user: TokenUser) -> Caller:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from typing import IO
 
 from django.utils import timezone
 
@@ -52,6 +53,13 @@ def _lines(path: Path) -> Iterator[bytes]:
     with os.fdopen(descriptor, "rb") as raw:
         if not stat.S_ISREG(os.fstat(raw.fileno()).st_mode):
             raise NotALogFile(f"{path} is not a regular file.")
-        stream = gzip.open(raw) if path.suffix == ".gz" else raw
-        while line := stream.readline(LONGEST_LINE):
-            yield line
+        if path.suffix == ".gz":
+            with gzip.open(raw) as unpacked:
+                yield from _read_lines(unpacked)
+        else:
+            yield from _read_lines(raw)
+
+
+def _read_lines(stream: IO[bytes]) -> Iterator[bytes]:
+    while line := stream.readline(LONGEST_LINE):
+        yield line

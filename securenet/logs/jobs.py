@@ -33,9 +33,9 @@ CONFIDENCE = 90
 ROWS_AT_A_TIME = 2000
 
 ADVICE = {
-    "brute_force": "Block the source at the firewall, allow only keys for SSH, and check for a successful login from it.",
+    "brute_force": "Block the source at the firewall, allow only keys for SSH, look for a login from it that succeeded.",
     "password_spray": "Block the source, and make sure that the accounts it tried have strong passwords or keys.",
-    "login_after_failures": "Treat the account as taken over: end its sessions, change its credentials, look at what it did.",
+    "login_after_failures": "Treat the account as taken over: end its sessions, change its password, see what it did.",
     "path_scan": "Block the source, and make sure that none of the paths it asked for exists.",
     "error_burst": "Look at the service's own log for what it stumbles over.",
 }

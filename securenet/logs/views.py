@@ -28,13 +28,14 @@ from securenet.logs.serializers import (
     IngestedSerializer,
     LogEventSerializer,
 )
+from securenet.network.filters import TimeFilter
 
 
 class LogEventFilter(django_filters.FilterSet):
     """Times are ISO 8601; ``q`` is a part of the message."""
 
-    since = django_filters.IsoDateTimeFilter(field_name="time", lookup_expr="gte")
-    until = django_filters.IsoDateTimeFilter(field_name="time", lookup_expr="lt")
+    since = TimeFilter(field_name="time", lookup_expr="gte")
+    until = TimeFilter(field_name="time", lookup_expr="lt")
     kind = django_filters.MultipleChoiceFilter(choices=[(kind.value, kind.value) for kind in Kind])
     source = django_filters.CharFilter()
     source_ip = django_filters.CharFilter()

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import django_filters
 from django import forms
+from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
+from django_filters.fields import IsoDateTimeField
 
 from securenet.network.models import Asset, ScanTarget, Service
 from securenet.network.validators import canonical_address
@@ -24,6 +28,23 @@ class AddressFilter(django_filters.CharFilter):
     field_class = AddressField
 
 
+class TimeField(IsoDateTimeField):
+    """A time in ISO 8601 that exists in UTC as well: ``0001-01-01T00:00:00+14:00`` does not."""
+
+    def clean(self, value: str) -> datetime | None:
+        time: datetime | None = super().clean(value)
+        try:
+            return None if time is None else time.astimezone(UTC)
+        except OverflowError as error:
+            raise ValidationError("Enter a time of the years 1 to 9999.", code="invalid") from error
+
+
+class TimeFilter(django_filters.IsoDateTimeFilter):
+    """Times before or after another."""
+
+    field_class = TimeField
+
+
 class AssetFilter(django_filters.FilterSet):
     """Values of one parameter are alternatives (``?kind=server&kind=iot``); different parameters must all hold."""
 
@@ -37,8 +58,8 @@ class AssetFilter(django_filters.FilterSet):
     open_port = django_filters.NumberFilter(
         method="filter_open_port", min_value=1, max_value=65535, decimal_places=0, label="Open port."
     )
-    seen_after = django_filters.IsoDateTimeFilter(field_name="last_seen", lookup_expr="gte")
-    seen_before = django_filters.IsoDateTimeFilter(field_name="last_seen", lookup_expr="lt")
+    seen_after = TimeFilter(field_name="last_seen", lookup_expr="gte")
+    seen_before = TimeFilter(field_name="last_seen", lookup_expr="lt")
 
     class Meta:
         model = Asset
@@ -58,7 +79,9 @@ class AssetFilter(django_filters.FilterSet):
 class ScanTargetFilter(django_filters.FilterSet):
     """By whether it counts, and by network as it is written."""
 
-    enabled = django_filters.BooleanFilter()
+    enabled = django_filters.TypedChoiceFilter(
+        choices=[("true", "true"), ("false", "false")], coerce=lambda value: value == "true"
+    )
     network = django_filters.CharFilter()
 
     class Meta:

@@ -30,7 +30,7 @@ def canonical_address(text: str) -> str:
             _("Write an IP address, such as 192.0.2.7 or 2001:db8::7."), code="invalid_address"
         ) from error
     except TargetRefused as error:
-        raise ValidationError(error.detail, code="invalid_address") from error
+        raise _refusal(error.detail, "invalid_address") from error
 
 
 def normalised_network(text: str) -> str:
@@ -38,7 +38,7 @@ def normalised_network(text: str) -> str:
     try:
         target = parse_target(text)
     except TargetRefused as error:
-        raise ValidationError(error.detail, code="invalid_network") from error
+        raise _refusal(error.detail, "invalid_network") from error
     match target:
         case AddressTarget(address=address):
             network = ip_network(address)
@@ -64,7 +64,7 @@ def normalised_ports(text: str) -> str:
     try:
         return str(PortSet.parse(text))
     except InvalidPorts as error:
-        raise ValidationError(str(error), code="invalid_ports") from error
+        raise _refusal(str(error), "invalid_ports") from error
 
 
 def validate_network(text: str) -> None:
@@ -87,3 +87,8 @@ def validate_tags(value: Any) -> None:
             code="invalid_tags",
             params={"tags": MAX_TAGS, "length": MAX_TAG_LENGTH},
         )
+
+
+def _refusal(detail: str, code: str) -> ValidationError:
+    """An error in words that may hold a percent sign, which is no placeholder."""
+    return ValidationError("%(detail)s", code=code, params={"detail": detail})

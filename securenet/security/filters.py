@@ -6,6 +6,7 @@ import django_filters
 from django.db.models import Q, QuerySet
 
 from perf.models import Job
+from securenet.network.filters import TimeFilter
 from securenet.security.models import SEVERITY_RANKS, Finding, Scan, Severity
 
 
@@ -29,9 +30,9 @@ class FindingFilter(django_filters.FilterSet):
         field_name="confidence", lookup_expr="gte", min_value=0, max_value=100, decimal_places=0
     )
     search = django_filters.CharFilter(method="filter_search", label="In title, subject or the asset's names.")
-    first_seen_after = django_filters.IsoDateTimeFilter(field_name="first_seen", lookup_expr="gte")
-    seen_after = django_filters.IsoDateTimeFilter(field_name="last_seen", lookup_expr="gte")
-    seen_before = django_filters.IsoDateTimeFilter(field_name="last_seen", lookup_expr="lt")
+    first_seen_after = TimeFilter(field_name="first_seen", lookup_expr="gte")
+    seen_after = TimeFilter(field_name="last_seen", lookup_expr="gte")
+    seen_before = TimeFilter(field_name="last_seen", lookup_expr="lt")
 
     class Meta:
         model = Finding

@@ -8,7 +8,7 @@ from rest_framework import serializers
 
 from perf.api.serializers import StrictSerializer
 from securenet.network.models import Asset
-from securenet.security.models import Finding, Scan, Severity
+from securenet.security.models import Finding, Scan
 
 
 class FindingAssetSerializer(serializers.ModelSerializer):
@@ -78,7 +78,7 @@ class TopAssetSerializer(serializers.Serializer):
     name = serializers.CharField()
     criticality = serializers.ChoiceField(choices=Asset.Criticality.choices)
     active_findings = serializers.IntegerField()
-    worst_severity = serializers.ChoiceField(choices=Severity.choices)
+    worst_severity = serializers.CharField(help_text="A severity.")
 
 
 class SummarySerializer(serializers.Serializer):

@@ -7,9 +7,11 @@ from itertools import count
 
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import Group
+from django.test import Client
 from rest_framework.test import APIClient
 
 from securenet.accounts.models import User
+from securenet.accounts.roles import install_roles
 from securenet.accounts.tokens import access_token_for
 
 PASSWORD = "correct horse battery staple"
@@ -45,6 +47,14 @@ def client_with(token: str) -> APIClient:
 def client_of(*roles: str) -> APIClient:
     """An API client of a new user with these roles."""
     return client_for(given_user(*roles))
+
+
+def staff_client(role: str) -> Client:
+    """A browser in which a new user with this role, and access to the admin, is signed in."""
+    install_roles()
+    client = Client()
+    client.force_login(given_user(role, is_staff=True))
+    return client
 
 
 def fields_of(response: object) -> set[str]:

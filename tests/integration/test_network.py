@@ -9,11 +9,11 @@ from django.core.exceptions import ValidationError
 from django.test import Client
 from django.utils import timezone
 
-from securenet.accounts.roles import ROLES, install_roles
+from securenet.accounts.roles import ROLES
 from securenet.network.inventory import OpenPort, record_host
 from securenet.network.models import Asset, ScanTarget, Service
 from securenet.network.serializers import AssetSerializer
-from tests.integration.people import client_of, fields_of, given_user
+from tests.integration.people import client_of, fields_of, staff_client
 
 ASSETS = "/api/network/assets"
 TARGETS = "/api/network/targets"
@@ -177,7 +177,9 @@ def test_assets_are_found_by(query: str, expected: list[str]):
     assert found == expected
 
 
-@pytest.mark.parametrize("query", ["kind=toaster", "open_port=99999", "seen_after=yesterday", "address=nowhere"])
+@pytest.mark.parametrize(
+    "query", ["kind=toaster", "open_port=99999", "seen_after=yesterday", "address=nowhere", "address=fe80::1%25eth0"]
+)
 def test_a_filter_value_that_makes_no_sense_is_refused(query: str):
     answer = client_of("viewer").get(f"{ASSETS}?{query}")
     assert answer.status_code == 400
@@ -194,6 +196,16 @@ def test_a_target_is_stored_in_one_spelling_with_its_author():
     body = answer.json()
     assert (body["network"], body["ports"], body["is_live"]) == ("10.0.0.7/32", "80-82,443", True)
     assert body["created_by"].startswith("user")
+
+
+def test_targets_are_found_by_whether_they_are_enabled():
+    ScanTarget.objects.all().delete()
+    ScanTarget.objects.create(network="10.0.0.0/24")
+    ScanTarget.objects.create(network="10.0.1.0/24", enabled=False)
+    client = client_of("security_admin")
+    found = [client.get(f"{TARGETS}?enabled={value}").json()["results"] for value in ("true", "false")]
+    assert [[target["network"] for target in page] for page in found] == [["10.0.0.0/24"], ["10.0.1.0/24"]]
+    assert fields_of(client.get(f"{TARGETS}?enabled=perhaps")) == {"enabled"}
 
 
 @pytest.mark.parametrize(
@@ -278,10 +290,7 @@ def test_a_person_does_not_undo_what_a_scan_wrote_meanwhile():
 
 @pytest.fixture
 def admin_client() -> Client:
-    install_roles()
-    client = Client()
-    client.force_login(given_user("security_admin", is_staff=True))
-    return client
+    return staff_client("security_admin")
 
 
 def test_the_admin_pages_open_and_search(admin_client: Client):

@@ -24,4 +24,4 @@ class Command(BaseCommand):
         except NotALogFile as error:
             raise CommandError(str(error)) from error
         kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(summary.by_kind.items()))
-        self.stdout.write(f"{summary.accepted} lines taken in from {path} ({kinds}); {summary.unparsed} not understood.")
+        self.stdout.write(f"{summary.accepted} lines from {path} ({kinds}); {summary.unparsed} not understood.")
