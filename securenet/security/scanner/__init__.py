@@ -8,7 +8,6 @@ from __future__ import annotations
 from .authorisation import PinnedAddress, Scope, authorise
 from .connect import ConnectLimits, PortState, ScanImpossible
 from .conversation import ProbeLimits
-from .fingerprint import fingerprint
 from .issue import Issue, Severity
 from .ports import ALL_PORTS, InvalidPorts, PortSet
 from .progress import OnProgress
@@ -36,7 +35,6 @@ __all__ = [
     "Severity",
     "TargetRefused",
     "authorise",
-    "fingerprint",
     "parse_target",
     "parse_targets",
     "run_scan",

@@ -1,8 +1,7 @@
 """Decides what may be scanned. Everything is forbidden but the addresses and ports of a `Scope`.
 
 `authorise` is the only way from a user's words to a `PinnedAddress`, and scanning connects to pinned
-addresses only: the address that was checked is the one that is connected to, whatever a name resolves to
-later.
+addresses only: what was checked is what is connected to, whatever a name resolves to later.
 """
 
 from __future__ import annotations
@@ -60,6 +59,11 @@ class Scope:
         """Whether the authorisation holds at `now`."""
         return self.valid_until is None or now < self.valid_until
 
+    def is_broadcast(self, address: Address) -> bool:
+        """Whether this is the address of all hosts of the network together."""
+        network = self.network
+        return network.version == 4 and network.prefixlen <= 30 and address == network.broadcast_address
+
     def __str__(self) -> str:
         return f"{self.name} ({self.network})" if self.name else str(self.network)
 
@@ -83,17 +87,15 @@ class PinnedAddress:
         if canonical(self.address) != self.address or self.address not in self.scope.network:
             raise _outside(self.address)
         refuse_forbidden(self.address)
-        network = self.scope.network
-        if network.version == 4 and network.prefixlen <= 30 and self.address == network.broadcast_address:
+        if self.scope.is_broadcast(self.address):
             raise TargetRefused(
                 self.address,
                 Refusal.BROADCAST,
-                f"this is the broadcast address of {network}; name the hosts themselves",
+                f"this is the broadcast address of {self.scope.network}; name the hosts themselves",
             )
 
     def refuse_expired(self, now: datetime) -> None:
-        """Raise TargetRefused if the authorisation has run out; a scan may start long after it was
-        allowed."""
+        """Raise TargetRefused if the authorisation has run out; a scan may start long after it was given."""
         if not self.scope.is_live(now):
             raise _expired(self.address, self.scope)
 
@@ -132,9 +134,15 @@ def _pin_all(
     hostname = target.name if isinstance(target, HostTarget) else None
     from_block = isinstance(target, BlockTarget)
     try:
-        return [
-            PinnedAddress(address, _deciding_scope(address, scopes, ports, now), hostname, from_block)
+        decided = [
+            (address, _deciding_scope(address, scopes, ports, now))
             for address in addresses_of(target, resolver)
+        ]
+        # Who names a block does not mean the broadcast addresses of the networks in it.
+        return [
+            PinnedAddress(address, scope, hostname, from_block)
+            for address, scope in decided
+            if not (from_block and scope.is_broadcast(address))
         ]
     except TargetRefused as refused:
         if refused.target == target.text:
@@ -162,8 +170,7 @@ def _deciding_scope(address: Address, scopes: Sequence[Scope], ports: PortSet, n
 
 
 def _without_repeats(pinned: Sequence[PinnedAddress]) -> Iterator[PinnedAddress]:
-    """Each address once per host name; without a name only if no name leads to it, from a block only if not
-    named."""
+    """Each address once per host name; without one only if no name leads there, of a block if not named."""
     with_name = {pin.address for pin in pinned if pin.hostname}
     singly = {pin.address for pin in pinned if not pin.from_block}
     seen: set[tuple[Address, str | None]] = set()

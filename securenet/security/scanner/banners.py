@@ -12,8 +12,7 @@ from typing import Final
 MAX_BANNER: Final = 1024  # bytes kept of what a service says
 MAX_FIELD: Final = 120  # characters of a product name, a version, a header in evidence
 
-# ECMA-48: CSI and OSC/DCS/PM/APC sequences, then any other two-character escape. Bounded, so that no text is
-# slow.
+# ECMA-48: CSI and OSC/DCS/PM/APC sequences, then other escapes. Bounded, so that no text is slow to clean.
 _ESCAPES = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]{0,64}[ -/]{0,16}[@-~]?"
     r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]{0,256}(?:\x07|\x1b\\|\x9c)?"
@@ -23,8 +22,7 @@ _SPACES = re.compile(r"\s+")
 
 
 def readable(data: bytes | str, limit: int = MAX_BANNER) -> str:
-    """One line of printable text, at most `limit` characters: no control characters, terminal escapes or line
-    breaks.
+    """One line of at most `limit` printable characters, without controls, terminal escapes or line breaks.
 
     Bytes are read as UTF-8 if they are, else as Latin-1, in which every byte is some character.
     """
@@ -44,8 +42,9 @@ def _decoded(data: bytes | str) -> str:
         return data
     try:
         return data.decode("utf-8")
-    except UnicodeDecodeError:
-        return data.decode("latin-1")
+    except UnicodeDecodeError as error:
+        is_cut_off = error.reason == "unexpected end of data"
+        return data[: error.start].decode("utf-8") if is_cut_off else data.decode("latin-1")
 
 
 def _is_shown(character: str) -> bool:

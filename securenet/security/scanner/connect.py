@@ -29,9 +29,8 @@ HEARTBEAT: Final = 0.1  # seconds; the longest time between two calls of `beat`
 _BATCH: Final = 64  # connections started between two looks at the answers, so that measured times stay true
 _SPARE_DESCRIPTORS: Final = 64
 
-_CONNECTED: Final = frozenset(
-    {0, errno.EISCONN, errno.ECONNRESET, errno.EPIPE}
-)  # reset came after the handshake
+# A reset that is told after the fact came after the handshake.
+_CONNECTED: Final = frozenset({0, errno.EISCONN, errno.ECONNRESET, errno.EPIPE})
 _OUT_OF_RESOURCES: Final = frozenset(
     {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EAGAIN, errno.EADDRNOTAVAIL}
 )
@@ -51,8 +50,7 @@ class ScanImpossible(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class ConnectResult:
-    """The state of one port. rtt: seconds from SYN to answer, as seen by this process; None without an
-    answer."""
+    """The state of one port. rtt: seconds until the answer, as seen by this process; None without one."""
 
     port: int
     state: PortState
@@ -61,8 +59,12 @@ class ConnectResult:
 
 @dataclass(frozen=True, slots=True)
 class ConnectLimits:
-    """in_flight: connections at the same time, over all hosts; time-outs in seconds; retries of unanswered
-    ports."""
+    """How hard to try.
+
+    in_flight: connections at the same time, over all hosts; first_timeout: seconds to wait as long as nothing
+    was answered; least_timeout, greatest_timeout: bounds of what is learnt from answers; retries: of
+    unanswered ports.
+    """
 
     in_flight: int = 500
     first_timeout: float = 1.0
@@ -170,10 +172,14 @@ class _ConnectScan:
     def _start(self, host: _Host, port: int, number: int) -> bool:
         """Start one connection. False if this machine has no room for it now."""
         try:
-            sock = socket.socket(host.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+            sock = socket.socket(host.family, socket.SOCK_STREAM)
         except OSError as error:
-            self._postpone(host, port, number, error.errno or 0)
-            return False
+            if error.errno in _OUT_OF_RESOURCES:
+                self._postpone(host, port, number, error.errno)
+                return False
+            self._record(host, ConnectResult(port, PortState.FILTERED))  # no IPv6 here, for example
+            return True
+        sock.setblocking(False)
         host.pace.take()
         attempt = _Attempt(host, port, number, sock, time.monotonic())
         self._in_flight.add(attempt)
@@ -196,9 +202,8 @@ class _ConnectScan:
         """Put the port back and make do with the connections there are."""
         if not self._in_flight:
             raise ScanImpossible(
-                f"cannot open a socket to scan with: {os.strerror(code)}; raise the limit on open files "
-                "(ulimit -n) "
-                "or the memory for sockets"
+                f"cannot open a socket to scan with: {os.strerror(code)}; "
+                "raise the limit on open files (ulimit -n) or the memory for sockets"
             )
         host.waiting.appendleft((port, number))
         self._capacity = max(1, min(self._capacity, len(self._in_flight)))
@@ -206,17 +211,16 @@ class _ConnectScan:
     def _decide(self, attempt: _Attempt, code: int) -> None:
         rtt = time.monotonic() - attempt.started
         if code in _CONNECTED:
-            state = PortState.CLOSED if _is_connected_to_itself(attempt.sock) else PortState.OPEN
+            is_closed = _is_connected_to_itself(attempt.sock)
+            result = ConnectResult(attempt.port, PortState.CLOSED if is_closed else PortState.OPEN, rtt)
         elif code == errno.ECONNREFUSED:
-            state = PortState.CLOSED
+            result = ConnectResult(attempt.port, PortState.CLOSED, rtt)
         else:
-            state = PortState.FILTERED
+            result = ConnectResult(attempt.port, PortState.FILTERED)
         self._forget(attempt)
-        if state is not PortState.FILTERED:
-            attempt.host.timeout.learn(rtt)
-        self._record(
-            attempt, ConnectResult(attempt.port, state, None if state is PortState.FILTERED else rtt)
-        )
+        if result.rtt is not None:
+            attempt.host.timeout.learn(result.rtt)
+        self._record(attempt.host, result)
 
     def _give_up(self, asked: float) -> None:
         while self._deadlines and (self._deadlines[0][2].is_over or self._deadlines[0][0] <= asked):
@@ -227,7 +231,7 @@ class _ConnectScan:
             if attempt.number < self._limits.retries:
                 attempt.host.waiting.append((attempt.port, attempt.number + 1))
             else:
-                self._record(attempt, ConnectResult(attempt.port, PortState.FILTERED))
+                self._record(attempt.host, ConnectResult(attempt.port, PortState.FILTERED))
 
     def _forget(self, attempt: _Attempt) -> None:
         attempt.is_over = True
@@ -236,9 +240,9 @@ class _ConnectScan:
             self._selector.unregister(attempt.sock)
         attempt.sock.close()
 
-    def _record(self, attempt: _Attempt, result: ConnectResult) -> None:
-        attempt.host.results.append(result)
-        self._on_result(attempt.host.address, result)
+    def _record(self, host: _Host, result: ConnectResult) -> None:
+        host.results.append(result)
+        self._on_result(host.address, result)
 
     def _patience(self, busy: list[_Host]) -> float:
         """Seconds the selector may wait: until a deadline, a permitted connection or the next heartbeat."""

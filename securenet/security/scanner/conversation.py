@@ -16,8 +16,9 @@ from .addresses import Address
 from .banners import MAX_BANNER
 from .pace import Pace
 
-# What a peer can do to a connection; to a probe they all mean "no usable answer".
-CONVERSATION_FAILED = (OSError, asyncio.IncompleteReadError)
+# All that a peer can do to a connection (refuse, reset, delay, break TLS) is an OSError, and means "no usable
+# answer".
+CONVERSATION_FAILED = OSError
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +46,18 @@ class ProbeLimits:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """An open port to talk to. hostname: sent as SNI and Host, never looked up."""
+    """An open port to talk to.
+
+    hostname: sent as SNI and Host, never looked up; on_wait: told the seconds that a connection waits for its
+    turn, which are our doing and not the peer's.
+    """
 
     address: Address
     port: int
     pace: Pace
     hostname: str | None = None
     limits: ProbeLimits = field(default_factory=ProbeLimits)
+    on_wait: Callable[[float], None] = lambda seconds: None
 
     @property
     def authority(self) -> str:
@@ -60,13 +66,13 @@ class Endpoint:
 
     @asynccontextmanager
     async def connect(self, tls: ssl.SSLContext | None = None) -> AsyncIterator[Conversation]:
-        """A connection, closed at the end. Raises OSError (TimeoutError, ssl.SSLError, ...) if there is
-        none."""
-        while delay := self.pace.wait():
+        """A connection, closed at the end. Raises OSError (also TimeoutError, SSLError) if there is none."""
+        if delay := self.pace.reserve():
+            self.on_wait(delay)
             await asyncio.sleep(delay)
-        self.pace.take()
         family = socket.AF_INET if self.address.version == 4 else socket.AF_INET6
-        sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        sock.setblocking(False)
         try:
             async with asyncio.timeout(self.limits.connect):
                 await asyncio.get_running_loop().sock_connect(sock, (str(self.address), self.port))

@@ -1,5 +1,4 @@
-"""Finds out what listens on an open port: first what is usual there, then what it says, then what it answers
-to.
+"""Finds out what listens on an open port: what is usual there, else what it says, else what it answers to.
 
 Every step is bounded by `ProbeLimits`, and the whole by `limits.port`; what is known by then is the result.
 """
@@ -8,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import struct
 from dataclasses import replace
 
 from .conversation import CONVERSATION_FAILED, Endpoint
@@ -16,23 +16,33 @@ from .services.http import USER_AGENT
 
 logger = logging.getLogger(__name__)
 
+# A stranger's bytes that trip up a parser must not end the scan of all other hosts: the port stays
+# unidentified, its checks unmade. Other exceptions, such as that of a job's time limit, are none of this
+# module's business.
+_BAD_PARSING = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, struct.error)
+
 # HTTP/1.0 without Host: every service that waits for the client gets a chance to complain in its own words.
 _OPENER = f"GET / HTTP/1.0\r\nUser-Agent: {USER_AGENT}\r\n\r\n".encode("ascii")
 
 
 async def identify(endpoint: Endpoint) -> Identity:
     """What listens at the endpoint; an Identity without service if nothing was recognised."""
-    search = _Search(endpoint)
+    timer = asyncio.timeout(endpoint.limits.port)
+    search = _Search(replace(endpoint, on_wait=lambda seconds: _extend(timer, seconds)))
     try:
-        async with asyncio.timeout(endpoint.limits.port):
+        async with timer:
             await search.run()
     except TimeoutError:
         logger.debug("identifying %s port %d ran out of time", endpoint.address, endpoint.port)
-    except Exception:
-        # A stranger's bytes must not end the scan of all other hosts; the port stays unidentified, its checks
-        # unmade.
+    except _BAD_PARSING:
         logger.exception("identifying %s port %d failed", endpoint.address, endpoint.port)
     return search.best
+
+
+def _extend(timer: asyncio.Timeout, seconds: float) -> None:
+    when = timer.when()
+    if when is not None and not timer.expired():
+        timer.reschedule(when + seconds)
 
 
 class _Search:
@@ -83,8 +93,7 @@ class _Search:
         return True
 
     async def _listen(self, speaks_first_here: bool) -> tuple[bytes, bytes]:
-        """What the service says of itself, and, if that is nothing, what it says to a request it may not
-        understand."""
+        """What the service says of itself, and, if nothing, what it says to a request it may not know."""
         limits = self._endpoint.limits
         try:
             async with self._endpoint.connect() as conversation:

@@ -36,3 +36,9 @@ class Pace:
     def take(self) -> None:
         """Count one connection, which starts now."""
         self._due = max(self._due, self._clock()) + self._interval
+
+    def reserve(self) -> float:
+        """Count one connection, which starts after the seconds returned; who asks first comes first."""
+        wait = self.wait()
+        self.take()
+        return wait

@@ -1,5 +1,4 @@
-"""A whole scan: connect to the ports of pinned addresses, identify what is open, judge it, one `HostResult`
-per host.
+"""A whole scan: connect to the ports of pinned addresses, identify what is open, judge it, a result per host.
 
 Runs in the calling thread and in no other. It uses an event loop of its own for the conversations with
 services; `on_progress` is called while that loop is not running, so that it may use Django's database.
@@ -47,8 +46,8 @@ class ScanPlan:
 
     hosts: as `authorise` gave them; ports: tried on each; hosts_at_once: scanned side by side; try_first: on
     addresses that were part of a block, this many ports (common ones first) must show a sign of life before
-    the rest is tried (0: always try all); identify_at_most: open ports per host that are talked to. Raises
-    TargetRefused if a host's authorisation does not cover the ports.
+    the rest is tried (0: always try all); identify_at_most: open ports per host that are talked to.
+    Raises TargetRefused if a host's authorisation does not cover the ports.
     """
 
     hosts: tuple[PinnedAddress, ...]
@@ -60,11 +59,11 @@ class ScanPlan:
     probe: ProbeLimits = field(default_factory=ProbeLimits)
 
     def __post_init__(self) -> None:
-        for host in self.hosts:
-            if not self.ports.issubset(host.scope.ports):
-                excess = self.ports - host.scope.ports
+        hosts = {host.scope: host for host in self.hosts}
+        for scope, host in hosts.items():
+            if excess := self.ports - scope.ports:
                 raise TargetRefused(
-                    host.address, Refusal.PORTS, f"{host.scope} does not allow ports {excess}; leave them out"
+                    host.address, Refusal.PORTS, f"{scope} does not allow ports {excess}; leave them out"
                 )
 
 
@@ -77,22 +76,18 @@ def run_scan(
     """Scan, yielding each host as it is finished.
 
     on_progress(done, total, message): called every few tenths of a second; done and total count ports over
-    all hosts; what it raises stops the scan, with all its connections closed. Closing the iterator stops it
-    as well. Raises TargetRefused when an authorisation runs out on the way, ScanImpossible if this machine
-    lacks sockets.
+    all hosts; what it raises stops the scan, with all its connections closed. now: aware date and time.
+    Raises TargetRefused as soon as an authorisation runs out, ScanImpossible if this machine lacks sockets.
     """
     progress = Progress(len(plan.hosts) * len(plan.ports), on_progress)
     hosts = iter(plan.hosts)
     while group := tuple(islice(hosts, plan.hosts_at_once)):
-        for host in group:
-            host.refuse_expired(now())
         yield from _GroupScan(plan, group, progress, now).run()
     progress.finish()
 
 
 class _GroupScan:
-    """The hosts that are scanned side by side. Two of them may be one address with two names: it is connected
-    to once."""
+    """The hosts that are scanned side by side. Two may be one address by two names: it is tried once."""
 
     def __init__(
         self, plan: ScanPlan, group: Sequence[PinnedAddress], progress: Progress, now: Callable[[], datetime]
@@ -105,6 +100,7 @@ class _GroupScan:
         self._names = Counter(host.address for host in group)
 
     def run(self) -> Iterator[HostResult]:
+        self._beat()
         results = self._connect_all()
         observations = self._observe([target for host in self._group for target in self._open(host, results)])
         for host in self._group:
@@ -134,8 +130,15 @@ class _GroupScan:
 
     def _connect(self, ports: Mapping[Address, PortSet]) -> Results:
         hosts = [HostPorts(address, wanted, self._paces[address]) for address, wanted in ports.items()]
-        results = connect_scan(hosts, self._plan.connect, on_result=self._count, beat=self._progress.beat)
+        results = connect_scan(hosts, self._plan.connect, on_result=self._count, beat=self._beat)
         return dict(zip(ports, results, strict=True))
+
+    def _beat(self) -> None:
+        """To be called often: tells the progress, and stops the scan when an authorisation has run out."""
+        now = self._now()
+        for host in self._group:
+            host.refuse_expired(now)
+        self._progress.beat()
 
     def _count(self, address: Address, result: ConnectResult) -> None:
         """An open port is done only when what listens there is known."""
@@ -165,7 +168,7 @@ class _GroupScan:
                         f"{observation.address}: {observation.port}/tcp {observation.service or 'open'}"
                     )
                     self._progress.advance()
-                self._progress.beat()
+                self._beat()
         return observations
 
     async def _start(self, open_ports: Sequence[OpenPort]) -> set[asyncio.Task[Observation]]:

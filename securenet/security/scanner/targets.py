@@ -53,8 +53,7 @@ Target = AddressTarget | BlockTarget | HostTarget
 
 
 def parse_target(text: str) -> Target:
-    """Read one target. Raises TargetRefused with reason INVALID (or LINK_LOCAL, TRANSITION) and what to
-    write."""
+    """Read one target. Raises TargetRefused (INVALID, LINK_LOCAL, TRANSITION), which says what to write."""
     trimmed = text.strip(" \t")
     if not _ALLOWED.fullmatch(trimmed):
         raise _invalid(
@@ -84,15 +83,13 @@ def parse_targets(texts: Sequence[str]) -> tuple[Target, ...]:
 
 
 def system_resolver(name: str) -> Sequence[str]:
-    """The addresses the operating system gives for a host name. May block for as long as its resolver
-    does."""
+    """The addresses the operating system gives for a host name. May block as long as its resolver does."""
     answers = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
     return tuple(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in answers))
 
 
 def is_host_name(name: str) -> bool:
-    """Whether this is a host name as RFC 1123 has it, in lower case; underscores occur in practice and are
-    allowed."""
+    """Whether this is a host name (RFC 1123, and underscores, which occur in practice) in lower case."""
     return len(name) <= _MAX_NAME and all(_LABEL.fullmatch(label) for label in name.split("."))
 
 

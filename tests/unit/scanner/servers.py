@@ -11,8 +11,13 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+import pytest
+
 LOOPBACK = "127.0.0.1"
 Handler = Callable[[socket.socket], None]
+
+needs_proc = pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="looks at sockets through /proc")
+needs_ipv6 = pytest.mark.skipif(not Path("/proc/net/if_inet6").exists(), reason="there is no IPv6 here")
 
 
 @contextmanager
@@ -75,9 +80,8 @@ def listening(count: int, among: range) -> Iterator[set[int]]:
 
 
 @contextmanager
-def unanswered_port() -> Iterator[int]:
-    """A port at which the kernel drops every connection request, because the queue of its listener is
-    full."""
+def overrun_listener() -> Iterator[socket.socket]:
+    """A listener with a full queue: the kernel drops connection requests until somebody accepts."""
     with ExitStack() as stack:
         listener = stack.enter_context(socket.socket())
         listener.bind((LOOPBACK, 0))
@@ -86,6 +90,13 @@ def unanswered_port() -> Iterator[int]:
             filler = stack.enter_context(socket.socket())
             filler.setblocking(False)
             filler.connect_ex(listener.getsockname())
+        yield listener
+
+
+@contextmanager
+def unanswered_port() -> Iterator[int]:
+    """A port at which nobody answers."""
+    with overrun_listener() as listener:
         yield listener.getsockname()[1]
 
 

@@ -99,7 +99,7 @@ def test_ports_outside_the_scope_are_named():
 
 
 def test_a_block_must_be_covered_to_its_last_address():
-    error = refused("10.0.0.0/29", scopes=[scope("10.0.0.0/31"), scope("10.0.0.2/31"), scope("10.0.0.4/31")])
+    error = refused("10.0.0.0/29", scopes=[scope("10.0.0.0/30"), scope("10.0.0.4/31")])
     assert error.reason is Refusal.OUTSIDE
     assert "10.0.0.6" in str(error)
     assert error.target == "10.0.0.0/29"
@@ -187,6 +187,13 @@ def test_a_block_that_contains_a_metadata_address_is_refused():
 def test_the_broadcast_address_of_an_authorised_network_is_refused():
     assert refused("10.0.0.255", scopes=[scope("10.0.0.0/24")]).reason is Refusal.BROADCAST
     assert allowed("10.0.0.255", scopes=[scope("10.0.0.255/32")])
+
+
+def test_a_block_leaves_out_the_broadcast_addresses_of_the_networks_in_it():
+    wide, inner = scope("10.0.0.0/8"), scope("10.0.5.0/25")
+    found = {str(pin.address) for pin in allowed("10.0.5.0/24", scopes=[wide, inner])}
+    assert len(found) == 253
+    assert "10.0.5.127" not in found
 
 
 def test_an_address_outside_its_scope_cannot_be_pinned():

@@ -26,6 +26,7 @@ from securenet.security.scanner.banners import MAX_BANNER, MAX_FIELD, field, rea
         (b"back\x08\x08\x7fspace\x00null", "backspacenull"),
         ("grüße".encode(), "grüße"),
         (b"gr\xfc\xdfe", "grüße"),
+        ("grüß".encode()[:-1], "grü"),
         ("user\u202egnp.exe".encode(), "usergnp.exe"),
         ("zero\u200bwidth\ufeff".encode(), "zerowidth"),
         (b"\xff\xfd\x18login: ", "ÿýlogin:"),

@@ -9,6 +9,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -25,7 +26,18 @@ from securenet.security.scanner.connect import (
 from securenet.security.scanner.pace import Pace
 from securenet.security.scanner.ports import PortSet
 
-from .servers import LOOPBACK, free_port, hangs_up, listening, resets, serving, unanswered_port
+from .servers import (
+    LOOPBACK,
+    free_port,
+    hangs_up,
+    listening,
+    needs_ipv6,
+    needs_proc,
+    overrun_listener,
+    resets,
+    serving,
+    unanswered_port,
+)
 
 IMPATIENT = ConnectLimits(first_timeout=0.2, least_timeout=0.1, greatest_timeout=0.3)
 
@@ -62,7 +74,7 @@ def test_a_thousand_closed_ports_take_well_below_a_second():
         results = scan(PortSet(((23000, 23999),)))
         seconds.append(time.perf_counter() - began)
         assert {result.state for result in results.values()} == {PortState.CLOSED}
-    assert min(seconds) < 0.4
+    assert min(seconds) < 0.5
 
 
 def test_several_hosts_are_told_apart():
@@ -76,6 +88,7 @@ def test_several_hosts_are_told_apart():
     assert {result.state for result in there} == {PortState.CLOSED}
 
 
+@needs_ipv6
 def test_ipv6_is_scanned_as_well():
     with socket.create_server(("::1", 0), family=socket.AF_INET6) as listener:
         port = listener.getsockname()[1]
@@ -105,17 +118,23 @@ def test_silent_ports_are_waited_for_side_by_side():
     assert {result.state for result in results.values()} == {PortState.FILTERED}
 
 
-def test_answers_that_waited_while_this_process_was_held_up_are_not_taken_for_lost():
-    with listening(20, range(25000, 25100)) as ports:
-        stalls = iter([0.5])
+def test_an_answer_that_came_while_this_process_was_held_up_is_not_taken_for_lost():
+    with overrun_listener() as listener:
+        late = listener.getsockname()[1]
 
-        def stall_once(address: object, result: ConnectResult) -> None:
-            time.sleep(next(stalls, 0))  # longer than every time-out, while answers to all others come in
+        def hold_up(address: object, result: ConnectResult) -> None:
+            """Lets the kernel repeat the unanswered request, after 1 s, and the listener answer it."""
+            if result.port != late:
+                listener.settimeout(0.1)
+                until = time.monotonic() + 1.5
+                while time.monotonic() < until:
+                    with suppress(TimeoutError):
+                        listener.accept()[0].close()
 
-        limits = ConnectLimits(first_timeout=0.1, least_timeout=0.05, retries=0)
-        results = scan(PortSet(((25000, 25099),)), limits, on_result=stall_once)
-    assert open_ports(results) == ports
-    assert PortState.FILTERED not in {result.state for result in results.values()}
+        results = scan(
+            PortSet.of(late, free_port()), ConnectLimits(first_timeout=0.9, retries=0), on_result=hold_up
+        )
+    assert results[late].state is PortState.OPEN
 
 
 def test_the_rate_is_kept():
@@ -124,6 +143,7 @@ def test_the_rate_is_kept():
     assert 0.9 <= time.monotonic() - began < 3
 
 
+@needs_proc
 def test_no_more_connections_than_allowed_are_in_flight():
     most = 0
 
@@ -157,6 +177,7 @@ class Stopped(Exception):
     pass
 
 
+@needs_proc
 def test_an_exception_from_the_caller_ends_the_scan_and_closes_all_sockets():
     def stop() -> None:
         raise Stopped

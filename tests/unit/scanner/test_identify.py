@@ -10,7 +10,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -37,6 +38,7 @@ from .servers import (
     greeting,
     hangs_up,
     http_server,
+    needs_proc,
     redis_server,
     resets,
     serving,
@@ -45,7 +47,7 @@ from .servers import (
 )
 from .test_services import amqp_start, dns_answer
 
-BRISK = ProbeLimits(connect=2.0, listen=0.3, usual_listen=0.3, reply=0.7, guess=0.4, quiet=0.1, port=5.0)
+BRISK = ProbeLimits(connect=2.0, listen=0.2, usual_listen=0.3, reply=0.5, guess=0.25, quiet=0.1, port=5.0)
 
 
 def identity_at(port: int, hostname: str | None = None, limits: ProbeLimits = BRISK) -> Identity:
@@ -335,6 +337,28 @@ def test_connections_keep_to_the_pace():
     assert accepted[-1] - accepted[0] >= (len(accepted) - 1) / 5 * 0.9
 
 
+def test_conversations_with_one_host_take_turns_which_does_not_use_up_their_time():
+    accepted: list[float] = []
+
+    def note(connection: socket.socket) -> None:
+        accepted.append(time.monotonic())
+        redis_server(password=False)(connection)
+
+    async def identify_all(ports: list[int]) -> list[Identity]:
+        pace = Pace(8)
+        limits = replace(BRISK, port=2.0)
+        endpoints = [Endpoint(ip_address(LOOPBACK), port, pace, limits=limits) for port in ports]
+        return await asyncio.gather(*map(identify, endpoints))
+
+    with ExitStack() as stack:
+        ports = [stack.enter_context(serving(note)) for _ in range(12)]
+        identities = asyncio.run(identify_all(ports))
+    assert [identity.service for identity in identities] == ["redis"] * 12
+    assert len(accepted) == 24  # two connections each: one to listen, one to ask
+    assert accepted[-1] - accepted[0] >= 23 / 8 * 0.95
+
+
+@needs_proc
 def test_a_connection_is_closed_at_the_end_of_its_conversation():
     async def talk(port: int) -> tuple[int, int]:
         async with Endpoint(

@@ -42,6 +42,7 @@ from .servers import (
     greeting,
     hangs_up,
     http_server,
+    needs_proc,
     redis_server,
     serving,
     silent,
@@ -49,7 +50,7 @@ from .servers import (
     unanswered_port,
 )
 
-BRISK = ProbeLimits(connect=2.0, listen=0.3, usual_listen=0.3, reply=0.7, guess=0.4, quiet=0.1, port=3.0)
+BRISK = ProbeLimits(connect=2.0, listen=0.2, usual_listen=0.3, reply=0.5, guess=0.25, quiet=0.1, port=3.0)
 IMPATIENT = ConnectLimits(first_timeout=0.2, least_timeout=0.1, greatest_timeout=0.3)
 LOCAL = Scope(ip_network("127.0.0.0/8"), rate=math.inf, name="loopback")
 
@@ -205,6 +206,7 @@ class Stopped(Exception):
     pass
 
 
+@needs_proc
 @pytest.mark.parametrize("phase", ["connecting", "talking"])
 def test_an_exception_from_on_progress_stops_the_scan_at_once_and_leaves_no_connection(phase: str):
     def stop(done: int, total: int, message: str) -> None:
@@ -237,16 +239,23 @@ def test_on_progress_is_called_outside_the_event_loop():
 
 def test_an_authorisation_that_runs_out_on_the_way_ends_the_scan():
     ends = datetime.now(UTC) + timedelta(hours=1)
-    clock = iter([ends - timedelta(seconds=1), *[ends] * 10])
+    moment = ends - timedelta(seconds=1)
     brief = replace(LOCAL, valid_until=ends)
-    scan = run_scan(
-        plan(PortSet.of(free_port()), "127.0.0.1", "127.0.0.2", scope=brief, hosts_at_once=1),
-        now=lambda: next(clock),
-    )
+    two_hosts = plan(PortSet.of(free_port()), "127.0.0.1", "127.0.0.2", scope=brief, hosts_at_once=1)
+    scan = run_scan(two_hosts, now=lambda: moment)
     assert next(scan).is_reachable
+    moment = ends
     with pytest.raises(TargetRefused) as caught:
         next(scan)
     assert caught.value.reason is Refusal.EXPIRED
+
+
+def test_an_authorisation_that_runs_out_in_the_middle_of_a_host_stops_there():
+    ends = datetime.now(UTC) + timedelta(seconds=1)
+    slow = replace(LOCAL, valid_until=ends, rate=20)
+    with pytest.raises(TargetRefused, match="ended at"):
+        list(run_scan(plan(PortSet(((28300, 28400),)), scope=slow)))
+    assert datetime.now(UTC) - ends < timedelta(seconds=1)
 
 
 def test_a_plan_cannot_have_ports_beyond_its_authorisation():

@@ -68,8 +68,7 @@ def all_checks() -> tuple[Check, ...]:
 
 
 def assess(observation: Observation, checks: Sequence[Check] | None = None) -> Assessment:
-    """Apply checks (default: all). A check that fails is logged, counts as not made, and costs the others
-    nothing.
+    """Apply checks (default: all). One that fails is logged, counts as not made, and stops no other.
 
     Checks about other services count as made where the service was recognised: a web server is no open Redis.
     """

@@ -6,36 +6,37 @@ from ..issue import Issue, Severity
 from ..observation import Observation, TlsHandshake, TlsUpgrade
 from .base import Check, Verdict, register
 
+_NAMES = {"telnet": "Telnet", "ftp": "FTP"}
+_SEVERITY = {"telnet": Severity.HIGH, "ftp": Severity.MEDIUM}
+_ADVICE = {
+    "telnet": "Use SSH instead of telnet.",
+    "ftp": "Use SFTP, or make TLS compulsory for log-in and data.",
+}
+
 
 @register
 class CleartextProtocol(Check):
     check_id = "cleartext-protocol"
-    services = frozenset({"telnet", "ftp"})
+    services = frozenset(_NAMES)
 
     def judge(self, observation: Observation) -> Verdict:
         if observation.detail(TlsHandshake):
             return ()
+        service = observation.service
         upgrade = observation.detail(TlsUpgrade)
-        is_telnet = observation.service == "telnet"
-        if upgrade and upgrade.is_offered:
-            severity, remark = Severity.LOW, " The server offers TLS, but lets clients do without."
-        else:
-            severity, remark = (Severity.HIGH if is_telnet else Severity.MEDIUM), ""
+        is_optional = upgrade is not None and upgrade.is_offered
+        remark = " The server offers TLS, but lets clients do without." if is_optional else ""
         return (
             Issue(
                 check_id=self.check_id,
                 port=observation.port,
-                title=f"{observation.service.upper() if not is_telnet else 'Telnet'} sends passwords "
-                "unencrypted",
-                severity=severity,
+                title=f"{_NAMES[service]} sends passwords unencrypted",
+                severity=Severity.LOW if is_optional else _SEVERITY[service],
                 description="User names, passwords and data cross the network in clear, for everybody on the "
-                "way to read "
-                f"and change.{remark}",
-                advice="Use SSH instead of telnet."
-                if is_telnet
-                else "Use SFTP, or make TLS compulsory for log-in and data.",
+                f"way to read and change.{remark}",
+                advice=_ADVICE[service],
                 evidence={"banner": observation.banner},
                 confidence=95,
-                component=observation.service,
+                component=service,
             ),
         )

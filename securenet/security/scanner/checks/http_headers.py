@@ -1,5 +1,4 @@
-"""Response headers that make browsers defend the site (OWASP Secure Headers Project), judged on a real
-answer.
+"""Response headers that make browsers defend the site (OWASP Secure Headers Project), on a real answer.
 
 Only a page that was delivered is judged: redirects and errors often come from other software than the site.
 """
@@ -24,18 +23,13 @@ class _Header:
 
 
 def _is_page(response: HttpResponse) -> bool:
-    return (
-        (response.header("content-type") or "text/html")
-        .lower()
-        .startswith(("text/html", "application/xhtml"))
-    )
+    content_type = (response.header("content-type") or "text/html").lower()
+    return content_type.startswith(("text/html", "application/xhtml"))
 
 
 def _may_be_framed(response: HttpResponse) -> bool:
-    return (
-        _is_page(response)
-        and "frame-ancestors" not in (response.header("content-security-policy") or "").lower()
-    )
+    policy = (response.header("content-security-policy") or "").lower()
+    return _is_page(response) and "frame-ancestors" not in policy
 
 
 _HEADERS = (
@@ -50,8 +44,7 @@ _HEADERS = (
         "content-security-policy",
         Severity.LOW,
         "Script that gets into a page, by whatever gap, runs without hindrance.",
-        "Send a Content-Security-Policy that names where scripts may come from; begin with the report-only "
-        "header.",
+        "Send a Content-Security-Policy that names where scripts may come from.",
         _is_page,
     ),
     _Header(

@@ -32,12 +32,15 @@ class Redis(Service):
                 return None
             is_granted = answer.startswith(b"+PONG")
             info = await conversation.ask(b"INFO server\r\n") if is_granted else b""
-        # Valkey names a Redis version for old clients as well; its own counts.
-        versions = {match[1]: match[2] for match in _VERSION.finditer(info)}
-        product, version = (
-            ("Valkey", versions[b"valkey"]) if b"valkey" in versions else ("Redis", versions.get(b"redis"))
-        )
+        product, version = _product(info)
         access = AnonymousAccess(is_granted, "PING", readable(answer))
-        return Identity("redis", product if versions else "", field(version), details=(access,)).saying(
-            info or answer
-        )
+        return Identity("redis", product, version, details=(access,)).saying(info or answer)
+
+
+def _product(info: bytes) -> tuple[str, str]:
+    """Name and version. Valkey tells a Redis version as well, for old clients; its own counts."""
+    versions = {match[1]: match[2] for match in _VERSION.finditer(info)}
+    for key, product in ((b"valkey", "Valkey"), (b"redis", "Redis")):
+        if key in versions:
+            return product, field(versions[key])
+    return "", ""

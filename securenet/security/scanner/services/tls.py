@@ -19,6 +19,7 @@ from . import http
 from .base import Identity, Service, recognise, register
 
 _RECORD = re.compile(rb"[\x15\x16]\x03[\x00-\x04]", re.DOTALL)
+_TLS_FAILURES = frozenset({"UNSUPPORTED_PROTOCOL", "DH_KEY_TOO_SMALL", "NO_PROTOCOLS_AVAILABLE"})
 _LEGACY_SERVER_CONNECT = 0x4  # SSL_OP_LEGACY_SERVER_CONNECT, which ssl names from Python 3.12 on
 
 
@@ -46,9 +47,7 @@ async def _ask_http(conversation: Conversation, endpoint: Endpoint) -> bytes:
     try:
         return await http.get(conversation, endpoint, over_tls=True)
     except CONVERSATION_FAILED:
-        return (
-            b""  # it hung up, for example because it wants a client certificate: the handshake still counts
-        )
+        return b""  # it hung up, perhaps because it wants a client certificate: the handshake still counts
 
 
 @cache
@@ -78,9 +77,5 @@ def _handshake(session: ssl.SSLObject | None) -> TlsHandshake:
 def _failed(error: ssl.SSLError) -> Identity | None:
     """A TLS server that refused us sent an alert; anything else did not speak TLS."""
     reason = error.reason or ""
-    is_alert = "ALERT" in reason or reason in {
-        "UNSUPPORTED_PROTOCOL",
-        "DH_KEY_TOO_SMALL",
-        "NO_PROTOCOLS_AVAILABLE",
-    }
-    return Identity("tls", details=(TlsHandshake(failure=field(reason)),)) if is_alert else None
+    is_tls = "ALERT" in reason or reason in _TLS_FAILURES
+    return Identity("tls", details=(TlsHandshake(failure=field(reason)),)) if is_tls else None
