@@ -5,11 +5,12 @@ An analysis is one transaction at its end: it is recorded, and its findings and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import QuerySet
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
@@ -22,7 +23,7 @@ from securenet.logs.ingest import event_of
 from securenet.logs.models import AnalysisRun, LogEvent
 from securenet.logs.parsers import Event
 from securenet.logs.serializers import AnalysisParams
-from securenet.notifications.notify import notify
+from securenet.notifications.notify import Message, notify_of
 from securenet.security.findings import record_finding
 from securenet.security.models import Finding
 
@@ -31,9 +32,12 @@ WINDOW = timedelta(hours=24)
 TAGS = ("findings", "dashboard")
 CONFIDENCE = 90
 ROWS_AT_A_TIME = 2000
+# New findings that are told one by one, the gravest first; the others are told as a number.
+MOST_NOTIFICATIONS = 20
+SERIOUS = frozenset({Severity.HIGH, Severity.CRITICAL})
 
 ADVICE = {
-    "brute_force": "Block the source at the firewall, allow only keys for SSH, look for a login from it that succeeded.",
+    "brute_force": "Block the source, allow only keys for SSH, look for a login from it that succeeded.",
     "password_spray": "Block the source, and make sure that the accounts it tried have strong passwords or keys.",
     "login_after_failures": "Treat the account as taken over: end its sessions, change its password, see what it did.",
     "path_scan": "Block the source, and make sure that none of the paths it asked for exists.",
@@ -47,9 +51,10 @@ def log_analysis(job: RunningJob, params: dict[str, Any]) -> dict[str, Any] | No
     started = timezone.now()
     since = _since(params, started)
     source = params.get("source", "")
-    report = analyse(_events(job, _rows(since, source)))
+    report = analyse(events_of(job, since=since, source=source))
     with job.transaction():
-        new = sum(_record(detection) for detection in report.detections)
+        new = [finding for detection in report.detections if (finding := _recorded(detection)) is not None]
+        _tell([finding for finding in new if finding.severity in SERIOUS], job)
         run = AnalysisRun.objects.create(
             job=job.job,
             since=since,
@@ -58,7 +63,7 @@ def log_analysis(job: RunningJob, params: dict[str, Any]) -> dict[str, Any] | No
             finished_at=timezone.now(),
             events=report.events,
             detections=len(report.detections),
-            findings_new=new,
+            findings_new=len(new),
         )
         invalidate(tags=TAGS)
         job.complete(_result(run, report))
@@ -70,23 +75,30 @@ def _since(params: dict[str, Any], now: datetime) -> datetime:
     return given or now - WINDOW
 
 
-def _rows(since: datetime, source: str) -> QuerySet[LogEvent]:
-    """Events by when they arrived, so that an old log that was just taken in is looked at as well."""
+def events_of(job: RunningJob, *, since: datetime, source: str) -> Iterator[Event]:
+    """The stored events in the order of their times, telling ``job`` how far it is.
+
+    By when they arrived, so that an old log that was just taken in is looked at as well. First all ids (8 bytes each),
+    then the rows by some thousands: a cursor that stayed open would hold a snapshot of the database, in which SQLite
+    lets nobody write progress once others have written.
+
+    Args:
+        since: arrivals from then on.
+        source: of this source only; all if empty.
+    """
     rows = LogEvent.objects.filter(received_at__gte=since)
     if source:
         rows = rows.filter(source=source)
-    return rows.order_by("time", "id")
+    ids = array("q", rows.order_by("time", "id").values_list("pk", flat=True).iterator(chunk_size=ROWS_AT_A_TIME))
+    for start in range(0, len(ids), ROWS_AT_A_TIME):
+        job.progress(start / len(ids), f"{start} of {len(ids)} events")
+        chunk = ids[start : start + ROWS_AT_A_TIME].tolist()
+        found = LogEvent.objects.in_bulk(chunk)
+        yield from (event_of(found[pk]) for pk in chunk if pk in found)
 
 
-def _events(job: RunningJob, rows: QuerySet[LogEvent]) -> Iterator[Event]:
-    total = rows.count()
-    for number, row in enumerate(rows.iterator(chunk_size=ROWS_AT_A_TIME)):
-        if number % ROWS_AT_A_TIME == 0:
-            job.progress(number / total if total else 1.0, f"{number} of {total} events")
-        yield event_of(row)
-
-
-def _record(detection: Detection) -> bool:
+def _recorded(detection: Detection) -> Finding | None:
+    """The finding if it is new or open again."""
     finding, is_new = record_finding(
         fingerprint=detection.fingerprint,
         source=Finding.Source.LOGS,
@@ -101,16 +113,33 @@ def _record(detection: Detection) -> bool:
         subject=detection.subject,
         first_seen=detection.first_seen,
     )
-    if is_new and detection.severity in (Severity.HIGH, Severity.CRITICAL):
-        notify(
-            roles=ANALYSTS,
+    return finding if is_new else None
+
+
+def _tell(findings: Sequence[Finding], job: RunningJob) -> None:
+    """Notify of new findings, which come the gravest first."""
+    messages = [
+        Message(
             title=finding.title,
             body=finding.description,
             severity=finding.severity,
-            link=f"/api/security/findings/{finding.pk}",
+            link=reverse("security:finding", args=[finding.pk]),
             key=f"finding:{finding.pk}",
         )
-    return is_new
+        for finding in findings[:MOST_NOTIFICATIONS]
+    ]
+    if more := findings[MOST_NOTIFICATIONS:]:
+        messages.append(
+            Message(
+                title=f"{len(more)} more new findings of high or critical severity",
+                body="\n".join(finding.title for finding in more[:MOST_NOTIFICATIONS]),
+                severity=more[0].severity,
+                link=f"{reverse('security:findings')}?source=logs&min_severity=high",
+                key=f"log_analysis:{job.job.pk}",
+            )
+        )
+    if messages:
+        notify_of(messages, roles=ANALYSTS)
 
 
 def _result(run: AnalysisRun, report: AnalysisReport) -> dict[str, Any]:

@@ -15,21 +15,24 @@ import httpx
 
 from securenet.run.config import PROJECT_DIR
 from tests.servers.ports import free_port
+from tests.servers.postgres import own_database
 from tests.servers.securenet import SecureNet, securenet, until
 
 PASSWORD = "acceptance-Passw0rd"
+TOKEN_SECONDS = 600  # less than an access token lives
 ROLES = ("platform_owner", "security_admin", "soc_analyst", "viewer")
 
 
 class Site:
     """Addresses of both web servers, and clients for every role."""
 
-    def __init__(self, run: SecureNet, url_b: str) -> None:
+    def __init__(self, run: SecureNet, url_b: str, database: dict[str, str]) -> None:
         self.run = run
         self.url_a = run.url
         self.url_b = url_b
         self.password = PASSWORD
-        self._tokens: dict[str, str] = {}
+        self.database = database
+        self._tokens: dict[str, tuple[float, str]] = {}
 
     def manage(self, *arguments: str, stdin: str = "") -> str:
         """Run ``manage.py`` on the site's data; returns what it prints."""
@@ -54,6 +57,7 @@ class Site:
             "SECURENET_DATA_DIR": str(self.run.data_dir),
             "REDIS_URL": self.run.redis_url,
             "WEB_WORKERS": "1",
+            **self.database,
         }
 
     def shell(self, code: str) -> str:
@@ -69,10 +73,12 @@ class Site:
         )
 
     def token(self, username: str, password: str = PASSWORD) -> str:
-        """An access token, asked for once per user."""
-        if username not in self._tokens:
-            self._tokens[username] = self.sign_in(username, password)["access"]
-        return self._tokens[username]
+        """An access token, asked for once per user, and again before it expires."""
+        asked_at, token = self._tokens.get(username, (0.0, ""))
+        if not token or time.monotonic() - asked_at > TOKEN_SECONDS:
+            token = self.sign_in(username, password)["access"]
+            self._tokens[username] = time.monotonic(), token
+        return token
 
     def sign_in(self, username: str, password: str = PASSWORD) -> dict[str, str]:
         """A new pair of tokens."""
@@ -80,6 +86,18 @@ class Site:
         assert answer.status_code == 200, answer.text
         tokens: dict[str, str] = answer.json()
         return tokens
+
+    def add_finding(self, subject: str, severity: str = "medium", title: str = "A finding of a test") -> int:
+        """Write a finding as a scan or an analysis does; returns its id."""
+        return int(
+            self.shell(
+                "import uuid; from django.utils import timezone; from securenet.security.findings import record_finding\n"
+                "from perf.caching import invalidate\n"
+                "finding, _ = record_finding(fingerprint=uuid.uuid4().hex * 2, source='logs', check_id='logs.test',"
+                f" title={title!r}, description='', advice='', severity={severity!r}, confidence=90, evidence={{}},"
+                f" seen_at=timezone.now(), subject={subject!r}); invalidate(tags=['findings']); print(finding.pk)"
+            )
+        )
 
     def client(self, username: str = "", *, server: str = "a") -> httpx.Client:
         """An API client of web server ``a`` or ``b``, signed in as ``username`` if given."""
@@ -102,27 +120,39 @@ class Site:
 def running_site(data_dir: Path) -> Iterator[Site]:
     """Start everything; stop everything."""
     environment = {"SECURENET_ADMIN_PASSWORD": PASSWORD, "WEB_WORKERS": "1", "JOB_WORKERS": "1"}
-    with securenet(data_dir, **environment) as run:
+    with _database() as database, securenet(data_dir, **environment, **database) as run:
         run.await_ready()
         port = free_port()
-        site = Site(run, f"http://127.0.0.1:{port}")
+        site = Site(run, f"http://127.0.0.1:{port}", database)
         # The limits of the first release would get into the way of tests that do not test limits.
         site.shell("from perf.models import RateLimitPolicy as p; p.objects.update(limit=1_000_000)")
         for role in ROLES:
             site.add_user(role.replace("_", "-"), role)
-        second = subprocess.Popen(
-            [sys.executable, "-m", "securenet.run.web"],
-            cwd=PROJECT_DIR,
-            env={**site.environment, "PORT": str(port), "HOST": "127.0.0.1", "JOB_WORKERS": "1", "WEB_THREADS": "16"},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        with (data_dir / "log" / "second.log").open("w") as log:
+            second = subprocess.Popen(
+                [sys.executable, "-m", "securenet.run.web"],
+                cwd=PROJECT_DIR,
+                env={**site.environment, "PORT": str(port), "HOST": "127.0.0.1", "JOB_WORKERS": "1", "WEB_THREADS": "16"},
+                stdout=log,
+                stderr=log,
+            )
         try:
             until(lambda: _is_up(site.url_b), 30, lambda: f"exit code {second.poll()}")
             yield site
         finally:
             second.terminate()
             second.wait(20)
+
+
+@contextmanager
+def _database() -> Iterator[dict[str, str]]:
+    """DATABASE_URL of a database of the site's own, where the tests run on PostgreSQL; else SQLite is the default."""
+    server = os.environ.get("DATABASE_URL", "")
+    if not server.startswith("postgres"):
+        yield {}
+        return
+    with own_database(server, f"site_{os.getpid()}") as url:
+        yield {"DATABASE_URL": url}
 
 
 def _is_up(url: str) -> bool:

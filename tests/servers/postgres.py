@@ -18,6 +18,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+from psycopg import sql
 
 from securenet.run.child import Child
 from securenet.run.messages import log_excerpt
@@ -95,6 +99,19 @@ def postgres_server(settings: Mapping[str, str] | None = None) -> Iterator[str]:
             yield f"postgresql://{NAME}@/{NAME}?host={folder}"
         finally:
             server.stop(grace=5, signum=signal.SIGINT)
+
+
+@contextmanager
+def own_database(server_url: str, name: str) -> Iterator[str]:
+    """An empty database beside the one of ``server_url``, for the length of the block; yields its DATABASE_URL."""
+    address = urlsplit(server_url)
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    try:
+        yield urlunsplit(address._replace(path=f"/{name}"))
+    finally:
+        with psycopg.connect(server_url, autocommit=True) as connection:
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 def _unprivileged() -> dict[str, Any]:
