@@ -54,11 +54,11 @@ types: install  ## check the types
 	@$(VENV) -m mypy
 
 migrations: install  ## see that the migrations say what the models say
-	@$(VENV) manage.py makemigrations --check --dry-run
+	@DATABASE_URL=sqlite://:memory: $(VENV) manage.py makemigrations --check --dry-run
 
 deploy-check: install  ## check the production settings
 	@SECURENET_ENV=production ALLOWED_HOSTS=example.org CSRF_TRUSTED_ORIGINS=https://example.org \
-		SECRET_KEY="$$($(VENV) -c 'import secrets; print(secrets.token_urlsafe(64))')" \
+		DATABASE_URL=sqlite://:memory: SECRET_KEY="$$($(VENV) -c 'import secrets; print(secrets.token_urlsafe(64))')" \
 		$(VENV) manage.py check --deploy --fail-level WARNING
 
 check:  ## run all that continuous integration runs

@@ -69,14 +69,15 @@ TEMPLATES = [
 DATABASES = {"default": environment.database()}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# The limiter must not wait for a Redis that does not answer: these time-outs are seconds.
+# Seconds. The limiter must not wait for a Redis that does not answer.
+REDIS_TIMEOUT = env.float("REDIS_TIMEOUT", default=0.5)
 CACHES = {
     "default": {
         "BACKEND": "django_redis.cache.RedisCache",
         "LOCATION": environment.redis_url(),
         "OPTIONS": {
-            "SOCKET_CONNECT_TIMEOUT": 0.5,
-            "SOCKET_TIMEOUT": 0.5,
+            "SOCKET_CONNECT_TIMEOUT": REDIS_TIMEOUT,
+            "SOCKET_TIMEOUT": REDIS_TIMEOUT,
             "CONNECTION_POOL_KWARGS": {"max_connections": 200},
         },
     }

@@ -24,6 +24,8 @@ def redis() -> Iterator[RedisServer]:
     """A Redis server for this test process; Django's cache and RQ are pointed at it."""
     with redis_server() as server:
         settings.CACHES["default"]["LOCATION"] = server.url
+        # A busy test machine is not a Redis that hangs.
+        settings.CACHES["default"]["OPTIONS"].update(SOCKET_TIMEOUT=2.0, SOCKET_CONNECT_TIMEOUT=2.0)
         for queue in settings.RQ_QUEUES.values():
             queue["URL"] = server.url
         clear_cache_handlers(setting="CACHES")

@@ -65,7 +65,8 @@ class Supervisor:
             code = 1
         finally:
             self._stop()
-        say("SecureNet has stopped.")
+        if code == 0:
+            say("SecureNet has stopped.")
         return code
 
     # Starting
@@ -99,6 +100,8 @@ class Supervisor:
             return
         server = RedisServer(self.config.data_dir / "redis", log_path=self.config.log_dir / "redis.log")
         say(f"Redis: {server.binary.release}, started on {server.socket_path}.")
+        if server.socket_path.parent != server.data_dir:
+            say(f"For manage.py in another terminal: export REDIS_URL='{server.url}'")
         self.redis, self.redis_url = server, server.url
         server.launch()
         deadline = time.monotonic() + READY_WITHIN
@@ -184,6 +187,8 @@ class Supervisor:
 
     def _bury_adopted(self) -> None:
         """Take note of the end of orphans that came to us, without touching the children we started."""
+        if not hasattr(os, "waitid"):
+            return  # a system on which orphans do not come to us either
         ours = {child.pid for child in self._children()}
         while True:
             try:

@@ -57,6 +57,7 @@ class Site:
             "SECURENET_DATA_DIR": str(self.run.data_dir),
             "REDIS_URL": self.run.redis_url,
             "WEB_WORKERS": "1",
+            "REDIS_TIMEOUT": "2",
             **self.database,
         }
 
@@ -119,7 +120,10 @@ class Site:
 @contextmanager
 def running_site(data_dir: Path) -> Iterator[Site]:
     """Start everything; stop everything."""
-    environment = {"SECURENET_ADMIN_PASSWORD": PASSWORD, "WEB_WORKERS": "1", "JOB_WORKERS": "1"}
+    # A busy test machine is not a Redis that hangs, so the time-out is longer than in production.
+    environment = {
+        "SECURENET_ADMIN_PASSWORD": PASSWORD, "WEB_WORKERS": "1", "JOB_WORKERS": "1", "REDIS_TIMEOUT": "2",
+    }  # fmt: skip
     with _database() as database, securenet(data_dir, **environment, **database) as run:
         run.await_ready()
         port = free_port()

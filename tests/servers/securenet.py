@@ -30,7 +30,11 @@ class SecureNet:
     Args:
         data_dir: SECURENET_DATA_DIR.
         command: What starts it.
-        environment: More variables; PORT is a free one unless given here.
+        environment: More variables; unless given here, PORT is a free one, and web server and job workers have
+            one process each.
+
+    Attributes:
+        environment: What it was started with; with REDIS_URL=`redis_url`, other processes find its data by it.
     """
 
     def __init__(self, data_dir: Path, *, command: Sequence[str] = COMMAND, **environment: str) -> None:
@@ -38,15 +42,18 @@ class SecureNet:
         self.port = int(environment.get("PORT") or free_port())
         self.output = ""
         self._seen: set[int] = set()
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if name not in OWN_CHOICE},
+            "SECURENET_DATA_DIR": str(data_dir),
+            "WEB_WORKERS": "1",
+            "JOB_WORKERS": "1",
+            **environment,
+            "PORT": str(self.port),
+        }
         self.process = subprocess.Popen(
             command,
             cwd=PROJECT_DIR,
-            env={
-                **{name: value for name, value in os.environ.items() if name not in OWN_CHOICE},
-                "SECURENET_DATA_DIR": str(data_dir),
-                **environment,
-                "PORT": str(self.port),
-            },
+            env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -68,7 +75,7 @@ class SecureNet:
     def ready_line(self) -> str:
         return f"SecureNet is ready at {self.url}/\n"
 
-    def await_ready(self, within: float = 90.0) -> "SecureNet":
+    def await_ready(self, within: float = 120.0) -> "SecureNet":
         """Wait for the line that says it is ready."""
         until(lambda: self.ready_line in self.output or self.process.poll() is not None, within, self.explain)
         assert self.ready_line in self.output, self.explain()
@@ -94,6 +101,11 @@ class SecureNet:
         found = {pid for pid in descendants(self.process.pid) if all(word in command_line(pid) for word in words)}
         self._seen |= found
         return found
+
+    def child(self, *words: str) -> int:
+        """Return the id of the one process that it has started itself with all ``words`` on the command line."""
+        (pid,) = [pid for pid in self.processes(*words) if parent(pid) == self.process.pid]
+        return pid
 
     def left_behind(self) -> dict[int, str]:
         """Return the processes seen below it that are still there, with their command lines."""
@@ -143,6 +155,14 @@ def command_line(pid: int) -> str:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
     except (FileNotFoundError, ProcessLookupError):
         return ""
+
+
+def parent(pid: int) -> int | None:
+    """Return the id of the process that started ``pid``; None where ``pid`` has ended."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except (FileNotFoundError, ProcessLookupError):
+        return None
 
 
 def until(condition: Callable[[], object], within: float, explain: Callable[[], str]) -> None:
