@@ -67,13 +67,10 @@ def ask_gate(request: Request, view: APIView, caller: Caller) -> Outcome | Ident
     record = record_of(request)
     plain = django_request(request)
     lookup = _lookup_for(request, view, caller)
-    match = plain.resolver_match
     outcome = enter(
-        Inquiry(
-            method=plain.method or "GET",
-            path=plain.path_info,
-            view_name=match.view_name if match else "",
-            caller=caller,
+        Inquiry.about(
+            plain,
+            caller,
             limited=is_limited(view) and not record.is_warming,
             quiet=record.is_warming,
             query_for=lookup.query if lookup else None,
@@ -152,17 +149,7 @@ def rate_limit(
             if record.is_warming:
                 return None
             caller = record.caller or caller_of(request)
-            match = request.resolver_match
-            outcome = enter(
-                Inquiry(
-                    method=request.method or "GET",
-                    path=request.path_info,
-                    view_name=match.view_name if match else "",
-                    caller=caller,
-                    own_limits=own,
-                    named_limits=named,
-                )
-            )
+            outcome = enter(Inquiry.about(request, caller, own_limits=own, named_limits=named))
             if isinstance(outcome, IdentityChanged):
                 return None
             _keep(record, caller, outcome, None)

@@ -140,16 +140,7 @@ def _own_exchange(request: Any, settings: CacheSettings) -> tuple[CacheLookup, C
     record = record_of(request)
     caller = record.caller or caller_of(plain, getattr(request, "user", None))
     lookup = CacheLookup(request, caller, settings)
-    match = plain.resolver_match
-    outcome = enter(
-        Inquiry(
-            method=plain.method or "GET",
-            path=plain.path_info,
-            view_name=match.view_name if match else "",
-            caller=caller,
-            query_for=lookup.query,
-        )
-    )
+    outcome = enter(Inquiry.about(plain, caller, query_for=lookup.query))
     if isinstance(outcome, IdentityChanged):
         return lookup, None
     record.gate_seconds += outcome.seconds

@@ -253,17 +253,7 @@ class CacheLookup:
 
     def _ask_again(self) -> CacheAnswer | None:
         plain = django_request(self.request)
-        match = plain.resolver_match
-        outcome = enter(
-            Inquiry(
-                method=plain.method or "GET",
-                path=plain.path_info,
-                view_name=match.view_name if match else "",
-                caller=self.caller,
-                query_for=self.query,
-                quiet=True,
-            )
-        )
+        outcome = enter(Inquiry.about(plain, self.caller, query_for=self.query, quiet=True))
         return None if isinstance(outcome, IdentityChanged) else outcome.cache
 
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.http import HttpRequest
+
 from perf.conf import setting
 from perf.gate import keys
 from perf.gate.callers import Caller, counter_key
@@ -68,6 +70,18 @@ class Inquiry:
     named_limits: tuple[str, ...] = ()
     query_for: Callable[[CacheRule | None], EntryQuery | None] | None = None
     quiet: bool = False
+
+    @classmethod
+    def about(cls, request: HttpRequest, caller: Caller, **facts: Any) -> Inquiry:
+        """The inquiry about a Django request; ``facts`` are the fields from ``limited`` on."""
+        match = request.resolver_match
+        return cls(
+            method=request.method or "GET",
+            path=request.path_info,
+            view_name=match.view_name if match else "",
+            caller=caller,
+            **facts,
+        )
 
 
 @dataclass(frozen=True, slots=True)

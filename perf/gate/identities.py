@@ -40,6 +40,4 @@ def announce_recent() -> None:
 
 
 def _write(user_id: str, version: int) -> None:
-    store.run(
-        load_script("announce_identity"), [keys.identity(user_id)], [version, int(setting("IDENTITY_LIFETIME"))]
-    )
+    store.run(load_script("announce_identity"), [keys.identity(user_id)], [version, int(setting("IDENTITY_LIFETIME"))])

@@ -13,11 +13,14 @@ from perf.gate.local import limiter
 from perf.gate.notes import notes
 from perf.gate.revision import current
 from perf.gate.store import store
+from perf.policies.revisions import POLICY_MODELS
 
 
 @pytest.fixture(autouse=True)
 def fresh_process(redis, transactional_db) -> Iterator[None]:
-    """Redis is empty, and the process has forgotten what it knew of the last test."""
+    """No policies, an empty Redis, and a process that has forgotten what it knew of the last test."""
+    for model in POLICY_MODELS:  # the first test of a run finds those that the migrations installed
+        model.objects.all().delete()
     get_redis_connection("default").flushall()
     forget_process_state()
     yield
