@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from tests.integration.helpers import client_for, given_cache_policy, given_limit, redis_commands, settle
+from tests.integration.helpers import client_for, given_cache_policy, given_limit, redis_commands, undisturbed
 
 pytestmark = pytest.mark.urls("tests.integration.site")
 
@@ -23,8 +23,7 @@ def cost_of(path: str, status: int, wanted_cache_status: str) -> tuple[dict[str,
     client = client_for()
     client.get(path)
     client.get(path)
-    settle()
-    with CaptureQueriesContext(connection) as queries, redis_commands() as commands:
+    with undisturbed(), CaptureQueriesContext(connection) as queries, redis_commands() as commands:
         response = client.get(path)
     assert response.status_code == status
     assert wanted_cache_status in response.headers["Cache-Status"]
@@ -50,8 +49,7 @@ def test_only_one_command_crosses_the_wire_by_redis_own_monitor() -> None:
 
     client = client_for()
     client.get("/api/counter")
-    settle()
-    with get_redis_connection("default").monitor() as monitor:
+    with undisturbed(), get_redis_connection("default").monitor() as monitor:
         client.get("/api/counter")
         get_redis_connection("default").echo("end")
         over_the_wire = []
@@ -66,8 +64,7 @@ def test_only_one_command_crosses_the_wire_by_redis_own_monitor() -> None:
 def test_a_miss_costs_one_more_to_store() -> None:
     client = client_for()
     client.get("/api/counter")
-    settle()
-    with redis_commands() as commands:
+    with undisturbed(), redis_commands() as commands:
         response = client.get("/api/counter?new=1")
     assert "stored" in response.headers["Cache-Status"]
     assert commands["evalsha"] == 2
