@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import Any
 
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 from django.utils.module_loading import autodiscover_modules
 from django.utils.translation import gettext_lazy as _
+
+
+def _seal_what_migrations_changed(using: str, **_: Any) -> None:
+    """Migrations install policies through historical models, which cannot write what the revision contains."""
+    from perf.policies.revisions import seal
+
+    seal(using)
 
 
 class PerfConfig(AppConfig):
@@ -19,5 +28,6 @@ class PerfConfig(AppConfig):
         from perf.policies import signals
 
         signals.connect()
+        post_migrate.connect(_seal_what_migrations_changed, sender=self, dispatch_uid="perf.seal")
         autodiscover_modules("jobs")
         import_module("perf.jobs.warm")

@@ -200,6 +200,7 @@ LOGGING = {
     "loggers": {
         # Refusals are counted in the statistics; a line for each would be a way to fill the disk.
         "django.request": {"level": "ERROR"},
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
         "httpx": {"level": "WARNING"},
     },
 }

@@ -1,10 +1,15 @@
 """Where everything lives: the API below /api without trailing slashes, admin, dashboard, operators' pages."""
 
+from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
+from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from securenet.metrics import metrics
+
+admin.site.site_header = admin.site.site_title = "SecureNet"
+admin.site.index_title = "Administration"
 
 urlpatterns = [
     path("api/", include("securenet.accounts.urls")),
@@ -18,6 +23,7 @@ urlpatterns = [
     path("api/docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
     path("admin/", admin.site.urls),
     path("metrics", metrics, name="metrics"),
+    path("favicon.ico", RedirectView.as_view(url=f"/{settings.STATIC_URL.lstrip('/')}dashboard/icon.svg")),
     path("", include("securenet.accounts.urls_web")),
     path("", include("securenet.dashboard.urls_web")),
 ]

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from django import forms
 from django.contrib import admin
+from django.contrib.auth.models import Group
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -11,11 +15,18 @@ from perf.models import AccessRule
 
 
 class AccessRuleForm(PolicyForm):
-    """One of network, user and role."""
+    """One of network, user and role; a role that no longer exists stays visible."""
 
     class Meta:
         model = AccessRule
         fields = "__all__"
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if "role" in self.fields:
+            names = {*Group.objects.values_list("name", flat=True), self.instance.role} - {""}
+            choices = [("", "---------"), *((name, name) for name in sorted(names))]
+            self.fields["role"] = forms.ChoiceField(choices=choices, required=False, label=_("Role"))
 
 
 @admin.register(AccessRule)

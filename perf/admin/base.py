@@ -59,6 +59,8 @@ class PolicyAdmin(admin.ModelAdmin):
             return super().delete_view(request, *args, **options)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        if change and not set(form.changed_data) - {"change_reason"}:
+            return  # a save that changes nothing is no revision
         super().save_model(request, obj, form, change)
         route = getattr(obj, "route", "*")
         if not matches_any_view(route):

@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.utils.translation import gettext as _
 
 from perf.admin.base import PolicyAdmin, PolicyForm
-from perf.admin.fields import CommaSeparatedField, ListChoiceField, in_words
+from perf.admin.fields import CommaSeparatedField, ListChoiceField, for_how_long
 from perf.models import CachePolicy
 
 
@@ -49,9 +49,9 @@ class CachePolicyAdmin(PolicyAdmin):
         if policy.ttl == 0:
             return _("caches nothing")
         words = _("fresh for %(time)s, per %(who)s") % {
-            "time": in_words(policy.ttl),
+            "time": for_how_long(policy.ttl),
             "who": policy.get_shared_by_display(),
         }
         if policy.stale_while_revalidate:
-            words += _("; stale for %s more") % in_words(policy.stale_while_revalidate)
+            words += _("; stale for %s more") % for_how_long(policy.stale_while_revalidate)
         return words

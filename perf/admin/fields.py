@@ -70,8 +70,14 @@ class PeriodField(forms.TypedChoiceField):
             self.choices = [*PERIODS, (seconds, in_words(seconds))]
 
 
+def for_how_long(seconds: int) -> str:
+    """``60`` -> ``1 minute``: what comes after "for"."""
+    words = in_words(seconds)
+    return words if words[0].isdigit() else f"1 {words}"
+
+
 def in_words(seconds: int) -> str:
-    """``90`` -> ``90 seconds``, ``3600`` -> ``hour``, ``7200`` -> ``2 hours``: what comes after "per" or "for"."""
+    """``90`` -> ``90 seconds``, ``3600`` -> ``hour``, ``7200`` -> ``2 hours``: what comes after "per"."""
     for size, singular, plural in (
         (86400, "day", "days"),
         (3600, "hour", "hours"),

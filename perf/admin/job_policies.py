@@ -9,7 +9,7 @@ from django.contrib import admin
 from django.utils.translation import gettext as _
 
 from perf.admin.base import PolicyAdmin, PolicyForm
-from perf.admin.fields import RolesField, in_words
+from perf.admin.fields import RolesField, for_how_long
 from perf.jobs.registry import job_type_names
 from perf.models import JobPolicy
 
@@ -48,7 +48,7 @@ class JobPolicyAdmin(PolicyAdmin):
         """``at most 100 at a time, each for 10 minutes, 3 attempts``."""
         return _("at most %(capacity)d at a time, each for %(time)s, %(attempts)d attempts") % {
             "capacity": policy.capacity,
-            "time": in_words(policy.timeout),
+            "time": for_how_long(policy.timeout),
             "attempts": policy.max_attempts,
         }
 

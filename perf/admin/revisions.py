@@ -76,14 +76,14 @@ class RevisionAdmin(admin.ModelAdmin):
             raise PermissionDenied
         revision = get_object_or_404(Revision, pk=number)
         if request.method == "POST":
-            with attributed_to(request.user, _("Brought back revision %d") % number):
-                new = bring_back(revision)
-            self.message_user(
-                request,
-                _("The policies are those of revision %(old)d again, as revision %(new)d.")
-                % {"old": number, "new": new},
-                messages.SUCCESS,
-            )
+            try:
+                with attributed_to(request.user, _("Brought back revision %d") % number):
+                    new = bring_back(revision)
+            except ValueError as error:
+                self.message_user(request, str(error), messages.ERROR)
+            else:
+                words = _("The policies are those of revision %(old)d again, as revision %(new)d.")
+                self.message_user(request, words % {"old": number, "new": new}, messages.SUCCESS)
             return HttpResponseRedirect(reverse("admin:perf_revision_changelist"))
         return HttpResponseRedirect(reverse("admin:perf_revision_change", args=[number]))
 

@@ -7,15 +7,17 @@ from urllib.parse import urlsplit
 
 from rest_framework.pagination import CursorPagination
 from rest_framework.response import Response
+from rest_framework.settings import api_settings
 
 
 class ResultPages(CursorPagination):
-    """Newest first by primary key, unless the view's ``ordering`` says otherwise.
+    """Newest first by primary key; a subclass's ``ordering`` says otherwise.
 
     ``next`` is a path without host: the answer is the same whatever name the server was called by.
     """
 
-    ordering = "-pk"
+    ordering: str | tuple[str, ...] = "-pk"
+    page_size = api_settings.PAGE_SIZE or 50
     page_size_query_param = "page_size"
     max_page_size = 500
 

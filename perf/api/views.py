@@ -103,14 +103,19 @@ class InvalidateView(APIView):
             raise _invalid("policies", f"There is no cache policy {', '.join(missing)}.")
 
 
+class NewestJobsFirst(ResultPages):
+    """By the time of submission."""
+
+    ordering = ("-submitted_at", "-id")
+
+
 class BackgroundJobsView(GenericAPIView[Job]):
     """Submit a job, or list those one may see."""
 
     permission_classes = [IsAuthenticated]
-    pagination_class = ResultPages
+    pagination_class = NewestJobsFirst
     serializer_class = JobSerializer
     filter_backends = []
-    ordering = ("-submitted_at", "-id")
 
     def get_queryset(self) -> QuerySet[Job]:
         return visible_jobs(self.request.user)
@@ -132,7 +137,7 @@ class BackgroundJobsView(GenericAPIView[Job]):
             if name not in job_type_names():
                 raise _invalid("type", f"{name!r} is no job type; choose one of {', '.join(job_type_names())}.")
             jobs = jobs.filter(type=name)
-        page = self.paginate_queryset(jobs.order_by(*self.ordering))
+        page = self.paginate_queryset(jobs)
         return self.get_paginated_response(JobSerializer(page or [], many=True).data)
 
     @extend_schema(

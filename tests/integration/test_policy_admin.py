@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group
+from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 
-from perf.models import AccessRule, CachePolicy, Job, JobPolicy, RateLimitPolicy, Revision
+from perf.models import AccessRule, CachePolicy, Job, JobPolicy, PolicyHead, RateLimitPolicy, Revision
 from tests.integration.helpers import given_cache_policy, given_limit, given_user
 
 
@@ -56,7 +57,7 @@ def test_lists_say_in_words_what_policies_do(admin: Client) -> None:
     assert "100 / minute per user or address" in limits
     assert "POST /api/* (viewer)" in limits
     caches = admin.get(reverse("admin:perf_cachepolicy_changelist")).content.decode()
-    assert "fresh for 2 minutes, per all users with the same roles; stale for hour more" in caches
+    assert "fresh for 2 minutes, per all users with the same roles; stale for 1 hour more" in caches
 
 
 @pytest.mark.parametrize("model", ["cachepolicy", "ratelimitpolicy", "accessrule", "jobpolicy", "revision", "job"])
@@ -83,6 +84,21 @@ def test_a_save_makes_a_revision_with_author_and_reason(admin: Client) -> None:
     page = admin.get(reverse("admin:perf_revision_change", args=[revision.number])).content.decode()
     assert "limit" in page and "more clients" in page
     assert LogEntry.objects.filter(object_id=str(policy.pk)).exists()
+
+
+def test_a_save_that_changes_nothing_is_no_revision(admin: Client) -> None:
+    policy = given_limit()
+    before = Revision.objects.count()
+    edit(admin, policy, change_reason="just looking")
+    assert Revision.objects.count() == before
+
+
+def test_the_revision_of_the_first_release_has_contents() -> None:
+    """Migrations install policies through historical models; what they contain is written once they are through."""
+    Revision.objects.create(number=1)
+    PolicyHead.objects.update_or_create(id=1, defaults={"number": 1})
+    call_command("migrate", verbosity=0)
+    assert set(Revision.objects.get().policies) == {"CachePolicy", "RateLimitPolicy", "AccessRule", "JobPolicy"}
 
 
 def test_enabling_and_ordering_in_the_list_is_one_revision(admin: Client) -> None:
