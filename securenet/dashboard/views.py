@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
+from enum import StrEnum
 from typing import Any
 
-from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -23,12 +23,24 @@ log = logging.getLogger(__name__)
 ANALYSIS_TTL = 300
 
 
+class AnalysisState(StrEnum):
+    """What is done about the log analysis behind the numbers."""
+
+    CURRENT = "current"  # it is younger than its TTL
+    DUE = "due"  # it is older, and nothing was done about that
+    SUBMITTED = "submitted"  # another one waits or runs
+    QUEUE_FULL = "queue_full"  # there was no room for another one
+    DISABLED = "disabled"  # an admin has switched analyses off
+
+
 class DashboardView(APIView):
     """The security posture, computed for this request."""
 
     @extend_schema(responses={200: dict[str, Any]})
     def get(self, request: Request) -> Response:
-        return Response(posture())
+        data = posture()
+        state = AnalysisState.DUE if is_due(data["last_analysis"]) else AnalysisState.CURRENT
+        return Response({**data, "analysis": {"state": state}})
 
 
 class CachedDashboardView(APIView):
@@ -38,15 +50,22 @@ class CachedDashboardView(APIView):
     @cache_api_response(tags=["dashboard", "findings", "assets", "scans"])
     def get(self, request: Request) -> Response:
         data = posture()
-        last = data["last_analysis"]
-        if last is None or last["age"] > ANALYSIS_TTL:
-            refresh_analysis()
-        return Response(data)
+        state = refresh_analysis() if is_due(data["last_analysis"]) else AnalysisState.CURRENT
+        return Response({**data, "analysis": {"state": state}})
 
 
-def refresh_analysis() -> None:
+def is_due(last_analysis: dict[str, Any] | None) -> bool:
+    """Say whether the newest analysis is older than its TTL, or there is none."""
+    return last_analysis is None or last_analysis["age"] > ANALYSIS_TTL
+
+
+def refresh_analysis() -> AnalysisState:
     """Submit an analysis, unless one waits or runs; a full queue must not keep anybody from looking."""
     try:
         submit(LOG_ANALYSIS, {}, unique=True)
-    except (QueueFull, JobTypeDisabled) as refusal:
-        log.warning("The log analysis is old (%s): %s", timezone.now().isoformat(), refusal)
+    except QueueFull as refusal:
+        log.warning("The log analysis is old, and another one was not submitted: %s", refusal)
+        return AnalysisState.QUEUE_FULL
+    except JobTypeDisabled:
+        return AnalysisState.DISABLED
+    return AnalysisState.SUBMITTED

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import stat
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
@@ -32,7 +33,8 @@ def ingest_file(path: Path, *, source: str, most_lines: int | None = None) -> In
         most_lines: stop after so many; None reads all.
 
     Raises:
-        NotALogFile: it is missing, a link, not a regular file, not readable, or broken gzip.
+        NotALogFile: it is missing, a link, not a regular file, not readable, or broken gzip; says what was taken in
+            before that showed.
     """
     kinds: Counter[str] = Counter()
     unparsed = 0
@@ -43,8 +45,9 @@ def ingest_file(path: Path, *, source: str, most_lines: int | None = None) -> In
             summary = ingest_lines(batch, source=source, received_at=received_at)
             kinds.update(summary.by_kind)
             unparsed += summary.unparsed
-    except (OSError, EOFError) as error:
-        raise NotALogFile(f"{path} cannot be read: {error}") from error
+    except (OSError, EOFError, zlib.error) as error:
+        taken_in = f"; {kinds.total()} lines before that were taken in" if kinds else ""
+        raise NotALogFile(f"{path} cannot be read: {error}{taken_in}.") from error
     return IngestSummary(kinds.total(), dict(kinds), unparsed)
 
 
@@ -61,5 +64,8 @@ def _lines(path: Path) -> Iterator[bytes]:
 
 
 def _read_lines(stream: IO[bytes]) -> Iterator[bytes]:
+    """What is beyond the longest line is left out up to the line's end, so that it cannot pass for another line."""
     while line := stream.readline(LONGEST_LINE):
         yield line
+        while len(line) == LONGEST_LINE and not line.endswith(b"\n"):
+            line = stream.readline(LONGEST_LINE)

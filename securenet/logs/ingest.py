@@ -6,7 +6,7 @@ Taking in events drops no cached answers: a flood of lines must not be a flood o
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -15,9 +15,9 @@ from django.db import transaction
 
 from securenet.logs.models import LogEvent
 from securenet.logs.parsers import Event, Kind, parse_lines, parse_object
+from securenet.logs.source import SOURCE_LENGTH
 
-BATCH_ROWS = 500
-SOURCE_LENGTH = 100
+ROWS_AT_A_TIME = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ def ingest_lines(lines: Iterable[str | bytes], *, source: str, received_at: date
     """Store log lines of any format; blank ones are left out.
 
     Args:
-        lines: in any encoding; what is not UTF-8 is replaced.
+        lines: in any encoding; what is not UTF-8 is replaced. They are held in memory: some thousands, not millions.
         source: where they come from, at most 100 characters.
         received_at: when they arrived, aware; decides the year of stamps that have none.
     """
@@ -62,25 +62,12 @@ def event_of(row: LogEvent) -> Event:
 
 
 def _store(events: Iterable[Event], source: str, received_at: datetime) -> IngestSummary:
-    kinds: Counter[str] = Counter()
-    unparsed = 0
+    rows = [_row(event, source, received_at) for event in events]  # before the transaction: parsing takes its time
     with transaction.atomic():
-        for batch in _batches(events):
-            LogEvent.objects.bulk_create([_row(event, source, received_at) for event in batch])
-            kinds.update(str(event.kind) for event in batch)
-            unparsed += sum(event.kind == Kind.OTHER and not event.program for event in batch)
-    return IngestSummary(kinds.total(), dict(kinds), unparsed)
-
-
-def _batches(events: Iterable[Event]) -> Iterator[list[Event]]:
-    batch: list[Event] = []
-    for event in events:
-        batch.append(event)
-        if len(batch) == BATCH_ROWS:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+        LogEvent.objects.bulk_create(rows, batch_size=ROWS_AT_A_TIME)
+    kinds = Counter(row.kind for row in rows)
+    unparsed = sum(row.kind == Kind.OTHER and not row.program for row in rows)
+    return IngestSummary(len(rows), dict(kinds), unparsed)
 
 
 def _row(event: Event, source: str, received_at: datetime) -> LogEvent:

@@ -95,6 +95,7 @@ def events_of(job: RunningJob, *, since: datetime, source: str) -> Iterator[Even
         chunk = ids[start : start + ROWS_AT_A_TIME].tolist()
         found = LogEvent.objects.in_bulk(chunk)
         yield from (event_of(found[pk]) for pk in chunk if pk in found)
+    job.progress(1.0, f"{len(ids)} events")
 
 
 def _recorded(detection: Detection) -> Finding | None:

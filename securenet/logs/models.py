@@ -31,6 +31,7 @@ class LogEvent(models.Model):
             models.Index(fields=["source", "-time"], name="log_event_source"),
             models.Index(fields=["kind", "-time"], name="log_event_kind"),
             models.Index(fields=["source_ip", "-time"], name="log_event_address"),
+            models.Index(fields=["received_at"], name="log_event_received"),
         ]
 
     def __str__(self) -> str:

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import zlib
+from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
+from rest_framework.utils import json  # refuses NaN and Infinity
 
-from perf.api.parsers import BoundedJSONParser, read_bounded
+from perf.api.parsers import read_bounded
 from perf.api.problems import Problem
+
+
+# The names of a content coding know no case, and the old one of gzip still counts (RFC 9110, 8.4.1).
+PLAIN = frozenset({"", "identity"})
+GZIP = frozenset({"gzip", "x-gzip"})
+
+
+@dataclass(frozen=True, slots=True)
+class TextBatch:
+    """A body of plain text: its lines, and where they come from."""
+
+    lines: list[bytes]
+    source: str
 
 
 def read_packed(stream: Any, parser_context: Any) -> bytes:
@@ -22,20 +39,23 @@ def read_packed(stream: Any, parser_context: Any) -> bytes:
     """
     data = read_bounded(stream)
     encoding = parser_context["request"].headers.get("Content-Encoding", "")
-    if encoding in ("", "identity"):
+    coding = encoding.strip().lower()
+    if coding in PLAIN:
         return data
-    if encoding != "gzip":
+    if coding not in GZIP:
         raise Problem(415, "Unsupported encoding", f"Content-Encoding {encoding!r} is not supported; send gzip.")
-    limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-    unpacker = zlib.decompressobj(wbits=31)
+    return _unpacked(data, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+
+
+def _unpacked(packed: bytes, limit: int) -> bytes:
+    """All gzip members of a body (RFC 1952, 2.2), of which never more than ``limit`` bytes are unpacked."""
     try:
-        unpacked = unpacker.decompress(data, limit + 1)
-    except zlib.error as error:
+        with gzip.open(io.BytesIO(packed)) as members:
+            unpacked = members.read(limit + 1)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise ParseError(f"The gzip body is broken: {error}.") from error
     if len(unpacked) > limit:
         raise Problem(413, "Body too large", f"A body has at most {limit} bytes unpacked; send smaller batches.")
-    if not unpacker.eof:
-        raise ParseError("The gzip body is cut short.")
     return unpacked
 
 
@@ -44,15 +64,26 @@ class LinesParser(BaseParser):
 
     media_type = "text/plain"
 
-    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> dict[str, Any]:
-        """The body as ``{"lines": [...]}``, with ``source`` from the query."""
-        lines = read_packed(stream, parser_context).split(b"\n")
-        return {"lines": lines, "source": parser_context["request"].query_params.get("source", "")}
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> TextBatch:
+        """The body's lines, with ``source`` from the query."""
+        lines = read_packed(stream, parser_context).removesuffix(b"\n").split(b"\n")
+        return TextBatch(lines, parser_context["request"].query_params.get("source", ""))
 
 
-class PackedJSONParser(BoundedJSONParser):
-    """JSON, plain or as gzip."""
+class PackedJSONParser(BaseParser):
+    """JSON, plain or as gzip. It is UTF-8 whatever the charset says (RFC 8259); bytes that are not are replaced.
 
-    def read(self, stream: Any, parser_context: Any) -> bytes:
-        """The unpacked body."""
-        return read_packed(stream, parser_context)
+    Not DRF's JSONParser: for that one DRF reads the body itself, and answers 400 where it is too large.
+    """
+
+    media_type = "application/json"
+
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
+        """The decoded body."""
+        text = read_packed(stream, parser_context).decode("utf-8", "replace")
+        try:
+            return json.loads(text)
+        except ValueError as error:
+            raise ParseError(f"The body is no JSON: {error}.") from error
+        except RecursionError as error:
+            raise ParseError("The JSON is nested too deeply.") from error

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from perf.api.serializers import StrictSerializer
-from securenet.logs.ingest import SOURCE_LENGTH
 from securenet.logs.models import LogEvent
-
-MAX_BATCH = 10_000
-DEFAULT_SOURCE = "api"
+from securenet.logs.source import LABEL_HINT, is_label
 
 
 class LogEventSerializer(serializers.ModelSerializer):
@@ -35,18 +34,39 @@ class LogEventSerializer(serializers.ModelSerializer):
         return [name for name in super().get_field_names(declared_fields, info) if name != "fields"]
 
 
-class BatchSerializer(StrictSerializer):
+def validate_label(text: str) -> None:
+    """Refuse what is no label of a source."""
+    if not is_label(text):
+        raise serializers.ValidationError(LABEL_HINT, code="invalid_source")
+
+
+@extend_schema_field(OpenApiTypes.STR)
+class LineField(serializers.Field):
+    """A line with anything in it: NUL and halves of surrogate pairs are cleaned away when it is read, not refused."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            raise serializers.ValidationError("A line is a string.", code="invalid")
+        return data
+
+
+class SourceSerializer(StrictSerializer):
+    """Where a batch comes from."""
+
+    source = serializers.CharField(
+        required=False, allow_blank=True, default="", trim_whitespace=False, validators=[validate_label]
+    )
+
+
+class BatchSerializer(SourceSerializer):
     """``{"lines": ["…"]}`` or ``{"events": [{…}]}``, and where they come from."""
 
-    lines = serializers.ListField(child=serializers.CharField(allow_blank=True, trim_whitespace=False), required=False)
+    lines = serializers.ListField(child=LineField(), required=False)
     events = serializers.ListField(child=serializers.DictField(), required=False)
-    source = serializers.CharField(max_length=SOURCE_LENGTH, required=False, allow_blank=True, default="")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if ("lines" in attrs) == ("events" in attrs):
             raise serializers.ValidationError("Send either lines or events.")
-        for name in ("lines", "events"):
-            _check_length(name, attrs.get(name, ()))
         return attrs
 
 
@@ -62,11 +82,4 @@ class AnalysisParams(serializers.Serializer):
     """Which events a ``log_analysis`` looks at: those of the last day by default."""
 
     since = serializers.DateTimeField(required=False)
-    source = serializers.CharField(max_length=SOURCE_LENGTH, required=False)
-
-
-def _check_length(name: str, items: Any) -> None:
-    if len(items) > MAX_BATCH:
-        raise serializers.ValidationError(
-            {name: f"A batch has at most {MAX_BATCH} entries, this one has {len(items)}; send several."}
-        )
+    source = serializers.CharField(required=False, validators=[validate_label])

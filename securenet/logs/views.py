@@ -4,54 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
-import django_filters
 from django.db.models import QuerySet
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
-from rest_framework import serializers
 from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from perf.api.pagination import ResultPages
+from perf.api.problems import Problem
 from perf.caching import cache_api_response
 from securenet.accounts.permissions import ReadOnlyOrRole
 from securenet.accounts.roles import ANALYSTS
-from securenet.logs.ingest import SOURCE_LENGTH, IngestSummary, ingest_lines, ingest_records
+from securenet.logs.filters import LogEventFilter
+from securenet.logs.ingest import IngestSummary, ingest_lines, ingest_records
 from securenet.logs.models import LogEvent
-from securenet.logs.parsers import Kind
-from securenet.logs.request_body import LinesParser, PackedJSONParser
-from securenet.logs.serializers import (
-    DEFAULT_SOURCE,
-    MAX_BATCH,
-    BatchSerializer,
-    IngestedSerializer,
-    LogEventSerializer,
-)
-from securenet.network.filters import TimeFilter
+from securenet.logs.pagination import NewestEventsFirst
+from securenet.logs.request_body import LinesParser, PackedJSONParser, TextBatch
+from securenet.logs.serializers import BatchSerializer, IngestedSerializer, LogEventSerializer, SourceSerializer
 
-
-class LogEventFilter(django_filters.FilterSet):
-    """Times are ISO 8601; ``q`` is a part of the message."""
-
-    since = TimeFilter(field_name="time", lookup_expr="gte")
-    until = TimeFilter(field_name="time", lookup_expr="lt")
-    kind = django_filters.MultipleChoiceFilter(choices=[(kind.value, kind.value) for kind in Kind])
-    source = django_filters.CharFilter()
-    source_ip = django_filters.CharFilter()
-    program = django_filters.CharFilter()
-    user = django_filters.CharFilter(field_name="user_name")
-    q = django_filters.CharFilter(field_name="message", lookup_expr="icontains")
-
-    class Meta:
-        model = LogEvent
-        fields: list[str] = []
-
-
-class NewestEventsFirst(ResultPages):
-    """By the events' own time."""
-
-    ordering = ("-time", "-id")
+MAX_BATCH = 10_000
+DEFAULT_SOURCE = "api"
 
 
 class LogsView(ListAPIView):
@@ -72,22 +44,23 @@ class LogsView(ListAPIView):
 
     @extend_schema(request=BatchSerializer, responses={201: IngestedSerializer})
     def post(self, request: Request) -> Response:
-        summary = _ingested_text(request.data) if _is_text(request) else _ingested_json(request.data)
+        data = request.data
+        summary = _ingested_text(data) if isinstance(data, TextBatch) else _ingested_json(data)
         return Response(IngestedSerializer(summary).data, status=201)
 
 
-def _is_text(request: Request) -> bool:
-    return (request.content_type or "").partition(";")[0].strip() == "text/plain"
-
-
-def _ingested_text(data: dict[str, Any]) -> IngestSummary:
-    if len(data["lines"]) > MAX_BATCH + 1:
-        raise serializers.ValidationError({"lines": f"A batch has at most {MAX_BATCH} lines; send several."})
-    source = (data["source"] or DEFAULT_SOURCE)[:SOURCE_LENGTH]
-    return ingest_lines(data["lines"], source=source, received_at=timezone.now())
+def _ingested_text(batch: TextBatch) -> IngestSummary:
+    _refuse_too_many(batch.lines)
+    serializer = SourceSerializer(data={"source": batch.source})
+    serializer.is_valid(raise_exception=True)
+    source = serializer.validated_data["source"] or DEFAULT_SOURCE
+    return ingest_lines(batch.lines, source=source, received_at=timezone.now())
 
 
 def _ingested_json(data: Any) -> IngestSummary:
+    if isinstance(data, dict):
+        for name in ("lines", "events"):
+            _refuse_too_many(data.get(name))
     serializer = BatchSerializer(data=data)
     serializer.is_valid(raise_exception=True)
     batch = serializer.validated_data
@@ -95,3 +68,9 @@ def _ingested_json(data: Any) -> IngestSummary:
     if "lines" in batch:
         return ingest_lines(batch["lines"], source=source, received_at=timezone.now())
     return ingest_records(batch["events"], source=source, received_at=timezone.now())
+
+
+def _refuse_too_many(entries: Any) -> None:
+    if isinstance(entries, list) and len(entries) > MAX_BATCH:
+        detail = f"A batch has at most {MAX_BATCH} entries, this one has {len(entries)}; send several."
+        raise Problem(413, "Batch too large", detail)

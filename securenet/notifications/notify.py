@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from django.contrib.auth import get_user_model
 
 from perf.caching import invalidate
 from securenet.notifications.models import Notification
+
+TITLE_LENGTH = 300
+ROWS_AT_A_TIME = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What is told; the fields are those of `notify`."""
+
+    title: str
+    body: str
+    severity: str
+    link: str = ""
+    key: str = ""
 
 
 def notify(*, roles: Iterable[str], title: str, body: str, severity: str, link: str = "", key: str = "") -> int:
@@ -24,13 +39,29 @@ def notify(*, roles: Iterable[str], title: str, body: str, severity: str, link: 
     Returns:
         How many were written.
     """
+    return notify_of([Message(title, body, severity, link, key)], roles=roles)
+
+
+def notify_of(messages: Sequence[Message], *, roles: Iterable[str]) -> int:
+    """`notify` of several things at once, in three queries; returns how many notifications were written."""
+    keys = {message.key for message in messages if message.key}
+    unread = set(Notification.objects.filter(key__in=keys, read_at=None).values_list("user_id", "key"))
     users = get_user_model().objects.filter(is_active=True, groups__name__in=list(roles)).distinct()
-    if key:
-        users = users.exclude(pk__in=Notification.objects.filter(key=key, read_at=None).values("user_id"))
     rows = [
-        Notification(user=user, title=title[:300], body=body, severity=severity, link=link, key=key) for user in users
+        Notification(
+            user=user,
+            title=message.title[:TITLE_LENGTH],
+            body=message.body,
+            severity=message.severity,
+            link=message.link,
+            key=message.key,
+        )
+        for user in users.only("pk")
+        for message in messages
+        if (user.pk, message.key) not in unread
     ]
-    Notification.objects.bulk_create(rows, ignore_conflicts=True)
     if rows:
+        # Another process may have told somebody the same thing in this moment: the constraint lets one of them win.
+        Notification.objects.bulk_create(rows, ignore_conflicts=True, batch_size=ROWS_AT_A_TIME)
         invalidate(tags=["notifications"])
     return len(rows)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import django_filters
+from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
+from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework.generics import GenericAPIView, ListAPIView
@@ -21,7 +23,12 @@ from securenet.security.models import Severity
 class NotificationFilter(django_filters.FilterSet):
     """By whether they were read, and by severity."""
 
-    unread = django_filters.BooleanFilter(field_name="read_at", lookup_expr="isnull")
+    unread = django_filters.TypedChoiceFilter(
+        field_name="read_at",
+        lookup_expr="isnull",
+        choices=[("true", "true"), ("false", "false")],
+        coerce=lambda value: value == "true",
+    )
     severity = django_filters.MultipleChoiceFilter(choices=Severity.choices)
 
     class Meta:
@@ -56,13 +63,24 @@ class NotificationView(OwnNotifications, GenericAPIView):
 
     @extend_schema(request=ReadSerializer, responses={200: NotificationSerializer})
     def patch(self, request: Request, pk: int) -> Response:
-        notification = self.get_object()
+        self.get_object()
         serializer = ReadSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
-        is_read = serializer.validated_data["read"]
-        if is_read != (notification.read_at is not None):
-            notification.read_at = timezone.now() if is_read else None
-            if not is_read:
-                notification.key = ""  # a later message with this key may be waiting unread already
-            notification.save(update_fields=["read_at", "key"])
+        notification = mark(self.get_queryset(), pk, is_read=serializer.validated_data["read"])
         return Response(NotificationSerializer(notification).data)
+
+
+@transaction.atomic
+def mark(notifications: QuerySet[Notification], pk: int, *, is_read: bool) -> Notification:
+    """Mark one as read or unread; raises Http404 where it is gone."""
+    notification = get_object_or_404(notifications.select_for_update(), pk=pk)
+    if is_read == (notification.read_at is not None):
+        return notification
+    notification.read_at = timezone.now() if is_read else None
+    try:
+        with transaction.atomic():
+            notification.save(update_fields=["read_at"])
+    except IntegrityError:  # a later message with this key waits unread: that one keeps the key
+        notification.key = ""
+        notification.save(update_fields=["read_at", "key"])
+    return notification

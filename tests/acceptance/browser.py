@@ -12,9 +12,9 @@ import httpx
 class AdminBrowser:
     """Somebody signed in to ``/admin/``."""
 
-    def __init__(self, url: str, username: str, password: str) -> None:
+    def __init__(self, url: str, username: str, password: str, *, login: str = "/admin/login/?next=/admin/") -> None:
         self.http = httpx.Client(base_url=url, follow_redirects=True, timeout=20, headers={"Referer": url})
-        self.send("/admin/login/?next=/admin/", username=username, password=password)
+        self.send(login, username=username, password=password)
 
     def __enter__(self) -> AdminBrowser:
         return self

@@ -65,13 +65,14 @@ class Site:
         """Run ``code`` in Django's shell on the site's data."""
         return self.manage("shell", "--no-imports", "--command", code)
 
-    def add_user(self, name: str, *roles: str) -> None:
-        """Create a user with these roles, in a process of its own."""
-        self.shell(
+    def add_user(self, name: str, *roles: str) -> int:
+        """Create a user with these roles, in a process of its own; returns its id."""
+        made = self.shell(
             "from django.contrib.auth import get_user_model as u; from django.contrib.auth.models import Group as g\n"
             f"user = u().objects.create_user({name!r}, password={PASSWORD!r})\n"
-            f"user.groups.set(g.objects.filter(name__in={roles!r}))"
+            f"user.groups.set(g.objects.filter(name__in={roles!r})); print(user.pk)"
         )
+        return int(made)
 
     def token(self, username: str, password: str = PASSWORD) -> str:
         """An access token, asked for once per user, and again before it expires."""

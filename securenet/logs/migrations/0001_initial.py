@@ -5,53 +5,69 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('perf', '0001_initial'),
+        ("perf", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='AnalysisRun',
+            name="AnalysisRun",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('since', models.DateTimeField(verbose_name='since')),
-                ('source', models.CharField(blank=True, max_length=100, verbose_name='source')),
-                ('started_at', models.DateTimeField(verbose_name='started')),
-                ('finished_at', models.DateTimeField(db_index=True, verbose_name='finished')),
-                ('events', models.PositiveIntegerField(default=0, verbose_name='events')),
-                ('detections', models.PositiveIntegerField(default=0, verbose_name='detections')),
-                ('findings_new', models.PositiveIntegerField(default=0, verbose_name='new findings')),
-                ('job', models.OneToOneField(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='analysis_run', to='perf.job', verbose_name='job')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("since", models.DateTimeField(verbose_name="since")),
+                ("source", models.CharField(blank=True, max_length=100, verbose_name="source")),
+                ("started_at", models.DateTimeField(verbose_name="started")),
+                ("finished_at", models.DateTimeField(db_index=True, verbose_name="finished")),
+                ("events", models.PositiveIntegerField(default=0, verbose_name="events")),
+                ("detections", models.PositiveIntegerField(default=0, verbose_name="detections")),
+                ("findings_new", models.PositiveIntegerField(default=0, verbose_name="new findings")),
+                (
+                    "job",
+                    models.OneToOneField(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="analysis_run",
+                        to="perf.job",
+                        verbose_name="job",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'analysis',
-                'verbose_name_plural': 'analyses',
-                'ordering': ['-id'],
+                "verbose_name": "analysis",
+                "verbose_name_plural": "analyses",
+                "ordering": ["-id"],
             },
         ),
         migrations.CreateModel(
-            name='LogEvent',
+            name="LogEvent",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('time', models.DateTimeField(help_text='When it happened, by the line itself.', verbose_name='time')),
-                ('received_at', models.DateTimeField(verbose_name='received')),
-                ('source', models.CharField(help_text='Where the line came from.', max_length=100, verbose_name='source')),
-                ('host', models.CharField(blank=True, max_length=255, verbose_name='host')),
-                ('program', models.CharField(blank=True, max_length=64, verbose_name='program')),
-                ('kind', models.CharField(max_length=32, verbose_name='kind')),
-                ('source_ip', models.GenericIPAddressField(blank=True, null=True, verbose_name='source address')),
-                ('user_name', models.CharField(blank=True, max_length=256, verbose_name='user')),
-                ('count', models.PositiveIntegerField(default=1, verbose_name='count')),
-                ('message', models.TextField(verbose_name='message')),
-                ('fields', models.JSONField(blank=True, default=dict, verbose_name='fields')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("time", models.DateTimeField(help_text="When it happened, by the line itself.", verbose_name="time")),
+                ("received_at", models.DateTimeField(verbose_name="received")),
+                (
+                    "source",
+                    models.CharField(help_text="Where the line came from.", max_length=100, verbose_name="source"),
+                ),
+                ("host", models.CharField(blank=True, max_length=255, verbose_name="host")),
+                ("program", models.CharField(blank=True, max_length=64, verbose_name="program")),
+                ("kind", models.CharField(max_length=32, verbose_name="kind")),
+                ("source_ip", models.GenericIPAddressField(blank=True, null=True, verbose_name="source address")),
+                ("user_name", models.CharField(blank=True, max_length=256, verbose_name="user")),
+                ("count", models.PositiveIntegerField(default=1, verbose_name="count")),
+                ("message", models.TextField(verbose_name="message")),
+                ("fields", models.JSONField(blank=True, default=dict, verbose_name="fields")),
             ],
             options={
-                'verbose_name': 'log event',
-                'ordering': ['-time', '-id'],
-                'indexes': [models.Index(fields=['-time', '-id'], name='log_event_newest'), models.Index(fields=['source', '-time'], name='log_event_source'), models.Index(fields=['kind', '-time'], name='log_event_kind'), models.Index(fields=['source_ip', '-time'], name='log_event_address')],
+                "verbose_name": "log event",
+                "ordering": ["-time", "-id"],
+                "indexes": [
+                    models.Index(fields=["-time", "-id"], name="log_event_newest"),
+                    models.Index(fields=["source", "-time"], name="log_event_source"),
+                    models.Index(fields=["kind", "-time"], name="log_event_kind"),
+                    models.Index(fields=["source_ip", "-time"], name="log_event_address"),
+                ],
             },
         ),
     ]

@@ -6,7 +6,6 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
@@ -15,23 +14,56 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='Notification',
+            name="Notification",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('title', models.CharField(max_length=300, verbose_name='title')),
-                ('body', models.TextField(blank=True, verbose_name='body')),
-                ('severity', models.CharField(choices=[('info', 'info'), ('low', 'low'), ('medium', 'medium'), ('high', 'high'), ('critical', 'critical')], default='info', max_length=8, verbose_name='severity')),
-                ('link', models.CharField(blank=True, help_text='Path of what it is about.', max_length=300, verbose_name='link')),
-                ('key', models.CharField(blank=True, max_length=128, verbose_name='key')),
-                ('created_at', models.DateTimeField(auto_now_add=True, verbose_name='created')),
-                ('read_at', models.DateTimeField(blank=True, null=True, verbose_name='read')),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='notifications', to=settings.AUTH_USER_MODEL, verbose_name='user')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("title", models.CharField(max_length=300, verbose_name="title")),
+                ("body", models.TextField(blank=True, verbose_name="body")),
+                (
+                    "severity",
+                    models.CharField(
+                        choices=[
+                            ("info", "info"),
+                            ("low", "low"),
+                            ("medium", "medium"),
+                            ("high", "high"),
+                            ("critical", "critical"),
+                        ],
+                        default="info",
+                        max_length=8,
+                        verbose_name="severity",
+                    ),
+                ),
+                (
+                    "link",
+                    models.CharField(
+                        blank=True, help_text="Path of what it is about.", max_length=300, verbose_name="link"
+                    ),
+                ),
+                ("key", models.CharField(blank=True, max_length=128, verbose_name="key")),
+                ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="created")),
+                ("read_at", models.DateTimeField(blank=True, null=True, verbose_name="read")),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="notifications",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="user",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'notification',
-                'ordering': ['-pk'],
-                'indexes': [models.Index(fields=['user', '-id'], name='notification_user')],
-                'constraints': [models.UniqueConstraint(condition=models.Q(('read_at', None), models.Q(('key', ''), _negated=True)), fields=('user', 'key'), name='notification_once_while_unread')],
+                "verbose_name": "notification",
+                "ordering": ["-pk"],
+                "indexes": [models.Index(fields=["user", "-id"], name="notification_user")],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("read_at", None), models.Q(("key", ""), _negated=True)),
+                        fields=("user", "key"),
+                        name="notification_once_while_unread",
+                    )
+                ],
             },
         ),
     ]

@@ -7,6 +7,8 @@ import random
 import threading
 import time
 from collections import Counter
+from collections.abc import Mapping
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,7 +25,10 @@ PATHS = (
     ("/api/dashboard", 1),
 )
 CLIENTS = 4
-LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+LONGEST_SECONDS = 600
+HIGHEST_RATE = 1000
+# Proxies of the environment are left out: traffic for this machine, and the password with it, stays here.
+HTTP_OPTIONS: Mapping[str, Any] = {"timeout": 10, "trust_env": False}
 
 
 class Command(BaseCommand):
@@ -32,32 +37,45 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         port = os.environ.get("PORT", "8000")
         parser.add_argument("--url", default=f"http://127.0.0.1:{port}")
-        parser.add_argument("--seconds", type=int, default=30, help="At most 600.")
-        parser.add_argument("--rate", type=int, default=20, help="Requests per second, at most 1000.")
+        parser.add_argument("--seconds", type=int, default=30, help=f"At most {LONGEST_SECONDS}.")
+        parser.add_argument("--rate", type=int, default=20, help=f"Requests per second, at most {HIGHEST_RATE}.")
         parser.add_argument("--username", default="admin")
         parser.add_argument("--password", default=os.environ.get("SECURENET_ADMIN_PASSWORD", ""))
         parser.add_argument("--allow-remote", action="store_true", help="Send to another machine than this one.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         url: str = options["url"].rstrip("/")
-        if urlsplit(url).hostname not in LOOPBACK and not options["allow_remote"]:
+        if not (is_this_machine(url) or options["allow_remote"]):
             raise CommandError(f"{url} is not this machine; say --allow-remote if that is meant.")
         if not options["password"]:
             raise CommandError("Give --password, or set SECURENET_ADMIN_PASSWORD.")
+        seconds, rate = options["seconds"], options["rate"]
+        if not (1 <= seconds <= LONGEST_SECONDS and 1 <= rate <= HIGHEST_RATE):
+            raise CommandError(f"Give --seconds from 1 to {LONGEST_SECONDS} and --rate from 1 to {HIGHEST_RATE}.")
         token = self._sign_in(url, options["username"], options["password"])
-        traffic = Traffic(url, token, min(options["seconds"], 600), min(options["rate"], 1000))
+        traffic = Traffic(url, token, seconds, rate)
         for line in traffic.run():
             self.stdout.write(line)
 
     def _sign_in(self, url: str, username: str, password: str) -> str:
         try:
-            answer = httpx.post(f"{url}/api/auth/token", json={"username": username, "password": password})
-        except httpx.HTTPError as error:
+            credentials = {"username": username, "password": password}
+            answer = httpx.post(f"{url}/api/auth/token", json=credentials, **HTTP_OPTIONS)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise CommandError(f"{url} cannot be reached ({error}); is `make run` running?") from error
         if answer.status_code != 200:
-            raise CommandError(f"Signing in as {username} failed: {answer.json().get('detail', answer.text)}")
+            raise CommandError(f"Signing in as {username} failed: {answer.status_code} {answer.text[:500]}")
         token: str = answer.json()["access"]
         return token
+
+
+def is_this_machine(url: str) -> bool:
+    """Say whether an address with this host never leaves the machine."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 class Traffic:
@@ -90,14 +108,14 @@ class Traffic:
         ]
 
     def _client(self, number: int, started: float) -> None:
-        interval = CLIENTS / self.rate
         paths, weights = zip(*PATHS, strict=True)
-        turn = started + number * interval / CLIENTS
-        with httpx.Client(base_url=self.url, headers=self.headers, timeout=10) as http:
-            while turn < started + self.seconds:
-                time.sleep(max(0.0, turn - time.monotonic()))
+        with httpx.Client(base_url=self.url, headers=self.headers, **HTTP_OPTIONS) as http:
+            for turn in range(number, self.seconds * self.rate, CLIENTS):
+                wait = started + turn / self.rate - time.monotonic()
+                if time.monotonic() > started + self.seconds:
+                    return  # the server is slower than the rate
+                time.sleep(max(0.0, wait))
                 self._send(http, random.choices(paths, weights)[0])
-                turn += interval
 
     def _send(self, http: httpx.Client, path: str) -> None:
         try:

@@ -8,12 +8,17 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand
+from django.urls import reverse
 
-from perf.jobs import submit
+from perf.jobs import Job, QueueFull, submit
+from perf.jobs.errors import JobTypeDisabled
 from securenet.logs.files import NotALogFile, ingest_file
 from securenet.logs.jobs import LOG_ANALYSIS
 from securenet.logs.models import AnalysisRun, LogEvent
+from securenet.logs.source import label_for
 from securenet.security.models import Scan
+from securenet.security.scan_params import DEFAULT_PORTS
+from securenet.security.signals import SECURITY_SCAN
 
 # Logs that a machine may have, the most telling first; the last one SecureNet writes itself.
 CANDIDATES = ("/var/log/auth.log", "/var/log/secure", "/var/log/nginx/access.log", "/var/log/apache2/access.log")
@@ -31,21 +36,27 @@ class Command(BaseCommand):
         if Scan.objects.exists():
             return
         port = os.environ.get("PORT", "8000")
-        job = submit("security_scan", {"targets": ["127.0.0.1"], "ports": f"1-1024,{port}"})
-        self.stdout.write(f"First scan of 127.0.0.1 submitted: /api/performance/background-job/{job.pk}")
+        self._submit("First scan of 127.0.0.1", SECURITY_SCAN, targets=["127.0.0.1"], ports=f"{DEFAULT_PORTS},{port}")
 
     def _analyse(self) -> None:
         if AnalysisRun.objects.exists():
             return
         if not LogEvent.objects.exists():
             self._ingest()
-        job = submit(LOG_ANALYSIS, {}, unique=True)
-        self.stdout.write(f"First log analysis submitted: /api/performance/background-job/{job.pk}")
+        self._submit("First log analysis", LOG_ANALYSIS)
+
+    def _submit(self, what: str, job_type: str, **params: Any) -> None:
+        try:
+            job: Job = submit(job_type, params, unique=True)
+        except (QueueFull, JobTypeDisabled) as refusal:
+            self.stdout.write(f"{what} not submitted: {refusal}")
+        else:
+            self.stdout.write(f"{what} submitted: {reverse('performance:background-job', args=[job.pk])}")
 
     def _ingest(self) -> None:
         for path in (*map(Path, CANDIDATES), settings.DATA_DIR / "log" / "access.log"):
             try:
-                summary = ingest_file(path, source=path.name, most_lines=MOST_LINES)
+                summary = ingest_file(path, source=label_for(path.name), most_lines=MOST_LINES)
             except NotALogFile:
                 continue  # not on this machine, or not for us to read
             if summary.accepted:

@@ -8,6 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from securenet.logs.files import NotALogFile, ingest_file
+from securenet.logs.source import LABEL_HINT, is_label, label_for
 
 
 class Command(BaseCommand):
@@ -19,8 +20,11 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         path: Path = options["file"]
+        source: str = options["source"] or label_for(path.name)
+        if not is_label(source):
+            raise CommandError(f"{source!r} cannot be a source. {LABEL_HINT}")
         try:
-            summary = ingest_file(path, source=options["source"] or path.name)
+            summary = ingest_file(path, source=source)
         except NotALogFile as error:
             raise CommandError(str(error)) from error
         kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(summary.by_kind.items()))
