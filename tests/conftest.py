@@ -16,7 +16,8 @@ from tests.servers.redis import redis_server
 
 def pytest_configure() -> None:
     """Passwords of tests need no protection, and thousands of rounds of hashing would be most of their time."""
-    settings.PASSWORD_HASHERS = [f"django.contrib.auth.hashers.{n}PasswordHasher" for n in ("MD5", "PBKDF2", "PBKDF2SHA1")]
+    names = ("MD5", "PBKDF2", "PBKDF2SHA1")
+    settings.PASSWORD_HASHERS = [f"django.contrib.auth.hashers.{name}PasswordHasher" for name in names]
 
 
 @pytest.fixture(scope="session")

@@ -95,9 +95,7 @@ class _Observers:
         observers = self._by_kind.get(kind)
         if observers is None:
             observers = [
-                detector.observe
-                for detector in self._detectors
-                if detector.kinds is None or kind in detector.kinds
+                detector.observe for detector in self._detectors if detector.kinds is None or kind in detector.kinds
             ]
             self._by_kind[kind] = observers
         return observers
@@ -137,7 +135,5 @@ class _Findings:
 
     def sorted(self) -> tuple[Detection, ...]:
         return tuple(
-            sorted(
-                self._by_key.values(), key=lambda found: (-found.severity.rank, found.first_seen, found.key)
-            )
+            sorted(self._by_key.values(), key=lambda found: (-found.severity.rank, found.first_seen, found.key))
         )

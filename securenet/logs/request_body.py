@@ -16,7 +16,6 @@ from rest_framework.utils import json  # refuses NaN and Infinity
 from perf.api.parsers import read_bounded
 from perf.api.problems import Problem
 
-
 # The names of a content coding know no case, and the old one of gzip still counts (RFC 9110, 8.4.1).
 PLAIN = frozenset({"", "identity"})
 GZIP = frozenset({"gzip", "x-gzip"})

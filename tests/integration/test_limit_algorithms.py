@@ -119,9 +119,7 @@ def test_sliding_window_admits_at_the_time_it_names(
 
 @settings_here
 @given(arrivals, st.integers(1, 30), st.integers(1, 5))
-def test_fixed_window_is_the_plain_counter(
-    decide: Any, gaps: list[tuple[int, int]], limit: int, period: int
-) -> None:
+def test_fixed_window_is_the_plain_counter(decide: Any, gaps: list[tuple[int, int]], limit: int, period: int) -> None:
     get_redis_connection("default").delete("counter")
     now, used, window = 0, 0, None
     for gap, cost in gaps:

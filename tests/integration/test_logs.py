@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import random
 import threading
 from base64 import b64encode
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import OperationalError, connection
 from django.db.models.signals import post_save
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -33,6 +34,7 @@ from securenet.notifications.models import Notification
 from securenet.security.findings import triage
 from securenet.security.models import Finding
 from tests.integration.people import client_of, fields_of, given_user, staff_client
+from tests.unit.logs.log_samples import log_sample
 
 LOGS = "/api/logs"
 NOW = timezone.now().replace(microsecond=0)
@@ -694,3 +696,118 @@ def test_what_attackers_wrote_is_shown_and_never_obeyed():
 def test_records_are_stored_as_lines_are():
     summary = ingest_records([{"message": "a"}, {"message": "b", "program": "x"}], source="api", received_at=NOW)
     assert (summary.accepted, summary.unparsed) == (2, 1)
+
+
+# --- What nobody sends by mistake
+
+
+@pytest.mark.parametrize("content_type", ["Text/Plain", "TEXT/PLAIN; charset=latin-1", "text/plain;charset=utf-8"])
+def test_the_type_of_a_text_knows_no_case_and_its_charset_is_not_needed(content_type: str):
+    answer = client_of("soc_analyst").generic("POST", LOGS, b"a\nb", content_type=content_type)
+    assert (answer.status_code, answer.json().get("accepted")) == (201, 2)
+
+
+@pytest.mark.parametrize("coding", ["GZIP", "x-gzip", "gzip "])
+def test_the_name_of_the_coding_knows_no_case(coding: str):
+    assert sent_text(gzip.compress(b"x"), **{"Content-Encoding": coding}).status_code == 201
+    assert sent_text(b"x", **{"Content-Encoding": "Identity"}).status_code == 201
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "application/json"])
+def test_a_body_with_nothing_in_it_is_refused(content_type: str):
+    answer = client_of("soc_analyst").generic("POST", LOGS, b"", content_type=content_type)
+    assert answer.status_code == 400
+    assert fields_of(answer) == {""}
+
+
+HOSTILE = [
+    b"\0a\0b\x01\xed\xa0\x80\xff",
+    b'10.0.0.1 - fr\0ed [01/Mar/2026:12:00:00 +0000] "GET /a%00b?x=%00%ed%a0%80 HTTP/1.1" 404 5 "%00" "a\\x00\0"',
+    b'fe80::1%eth0 - - [01/Mar/2026:12:00:00 +0000] "GET /a%2500b HTTP/1.1" 404 5 "-" "-"',
+    b"Mar  1 12:00:00 ho\0st sshd[1]: Failed password for ro\0ot from fe80::1%eth0 port 1 ssh2",
+    b"0001-01-01T00:00:00+14:00 h sshd[1]: Failed password for root from 10.0.0.1 port 1 ssh2",
+    b"9999-12-31T23:59:59-14:00 h sshd[1]: Failed password for root from 10.0.0.1 port 1 ssh2",
+    b'{"message": "\\u0000", "user": "\\ud800\\u0000", "k\\u0000": "\\u0000v", "n": {"a\\u0000": "\\ud800"}}',
+    b'{"time": 1e999, "count": 1e999, "x": -1e999, "source_ip": "fe80::1%eth0"}',
+    b'{"time": 99999999999999999999, "count": 99999999999999999999, "ip": "127.1", "user": ["a"]}',
+    b'{"method": "GET\\u0000", "url": "/%00", "status": "200", "host": "' + b"h" * 400 + b'"}',
+    b'{"program": "' + b"p" * 400 + b'", "path": "/x%00\\u0000", "method": "GET", "status": 200.5}',
+]
+
+
+def assert_storable_everywhere(row: LogEvent) -> None:
+    """No database, and no client, gets a NUL or half of a surrogate pair, be it deep in the fields."""
+    texts = [row.message, row.host, row.program, row.user_name, *row.fields, *map(str, row.fields.values())]
+    for text in texts:
+        assert "\0" not in text
+        text.encode()
+
+
+@pytest.mark.parametrize("line", HOSTILE)
+def test_no_line_is_too_hostile_to_be_stored_and_shown(line: bytes):
+    assert sent_text(line).json()["accepted"] == 1
+    if line.startswith(b"{"):
+        assert sent_json(b'{"events": [' + line + b"]}").status_code == 201
+    for row in LogEvent.objects.all():
+        assert_storable_everywhere(row)
+    assert client_of("viewer").get(LOGS).status_code == 200
+
+
+def test_pieces_of_lines_and_random_bytes_are_stored_line_by_line():
+    chance = random.Random(7)
+    pieces = [piece for line in HOSTILE for piece in (line[: len(line) // 2], line[len(line) // 2 :])]
+    lines = [
+        b"x" + b"".join(chance.choice([*pieces, chance.randbytes(9)]) for _ in range(4)).replace(b"\n", b"")
+        for _ in range(1000)
+    ]
+    assert sent_text(b"\n".join(lines)).json()["accepted"] == 1000
+    for row in LogEvent.objects.all():
+        assert_storable_everywhere(row)
+
+
+def test_a_database_that_fails_in_the_third_insert_keeps_nothing_of_the_first_two():
+    inserts: list[str] = []
+
+    def fail_in_the_third(execute: Any, sql: str, *rest: Any) -> Any:
+        if sql.startswith('INSERT INTO "logs_logevent"'):
+            inserts.append(sql)
+            if len(inserts) == 3:
+                raise OperationalError("disk full")
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(fail_in_the_third), pytest.raises(OperationalError):
+        given_lines(*attack(attempts=2000))
+    assert len(inserts) == 3
+    assert not LogEvent.objects.exists()
+
+
+# --- A day of traffic, with attackers that are known
+
+
+@pytest.mark.parametrize("seed", [11, 12])
+def test_exactly_the_known_attackers_become_findings_which_stay_the_same(seed: int):
+    sample = log_sample(seed)
+    assert sent_text("\n".join(sample.lines(shuffled_within=2.0)).encode()).status_code == 201
+
+    def found(check: str) -> set[str]:
+        return set(Finding.objects.filter(check_id=f"logs.{check}").values_list("subject", flat=True))
+
+    assert analysed().status == "completed"
+    # Guesses from IPv6 are counted for the network of the guesser.
+    assert found("brute_force") == {network_of(source) for source in sample.brute_forcers}
+    assert found("password_spray") == sample.sprayers
+    assert found("path_scan") == sample.scanners
+    assert found("login_after_failures") == {source for source, _ in sample.intruders}
+    fingerprints = dict(Finding.objects.values_list("fingerprint", "pk"))
+    assert analysed().result["findings_new"] == 0
+    assert dict(Finding.objects.values_list("fingerprint", "pk")) == fingerprints
+
+
+def network_of(source: str) -> str:
+    return "2001:db8:bad::/64" if source.startswith("2001:db8:bad::") else source
+
+
+def test_a_day_without_attackers_has_no_findings():
+    assert sent_text("\n".join(log_sample(3, attackers=False).lines()).encode()).status_code == 201
+    assert analysed().result["findings_new"] == 0
+    assert not Finding.objects.exists()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connections, transaction
 
 from securenet.accounts.models import User
 from securenet.notifications.models import Notification
@@ -261,3 +262,52 @@ def test_the_admin_pages_open_and_search():
     assert "&lt;b&gt;x&lt;/b&gt;" in html
     assert client.get(f"/admin/notifications/notification/{row.pk}/change/").status_code == 200
     assert client.get("/admin/notifications/notification/add/").status_code == 403
+
+
+# --- The same thing once, whatever happens meanwhile
+
+
+def test_what_was_marked_unread_again_is_not_told_a_second_time():
+    user = given_user("soc_analyst")
+    told("soc_analyst", key="disk-full")
+    row = Notification.objects.get()
+    for is_read in (True, False):
+        client_for(user).patch(f"{NOTIFICATIONS}/{row.pk}", {"read": is_read})
+    assert told("soc_analyst", key="disk-full") == 0
+    assert Notification.objects.get().key == "disk-full"
+
+
+def test_of_two_unread_ones_about_the_same_thing_the_newer_keeps_the_key():
+    user = given_user("soc_analyst")
+    client = client_for(user)
+    told("soc_analyst", key="disk-full")
+    older = Notification.objects.get()
+    client.patch(f"{NOTIFICATIONS}/{older.pk}", {"read": True})
+    told("soc_analyst", key="disk-full")
+    client.patch(f"{NOTIFICATIONS}/{older.pk}", {"read": False})
+    assert list(Notification.objects.order_by("pk").values_list("key", flat=True)) == ["", "disk-full"]
+    assert told("soc_analyst", key="disk-full") == 0
+
+
+def test_many_who_tell_the_same_thing_at_once_tell_it_once():
+    for _ in range(3):
+        given_user("soc_analyst")
+    together = threading.Barrier(6)
+    failures: list[BaseException] = []
+
+    def tell() -> None:
+        try:
+            together.wait(10)
+            told("soc_analyst", key="disk-full")
+        except BaseException as failure:
+            failures.append(failure)
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=tell) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert not failures
+    assert Notification.objects.count() == 3

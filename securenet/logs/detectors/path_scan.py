@@ -74,9 +74,7 @@ class PathScanDetector(Detector):
     def _detection(self, source: _Source) -> Detection:
         signs = list(source.patterns.top(len(source.patterns)))
         if source.refused.is_open:
-            signs.append(
-                f"{_at_least(source.refused.distinct, source.refused.remembered)} different refused paths"
-            )
+            signs.append(f"{_at_least(source.refused.distinct, source.refused.remembered)} different refused paths")
         if len(source.probes):
             signs.append(f"{_at_least(len(source.probes), source.probes.capacity)} known probe paths")
         advice = (

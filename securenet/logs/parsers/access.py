@@ -21,9 +21,7 @@ _HEAD = (
     rf'"(?P<request>{_INSIDE})'
 )
 _LINE = re.compile(
-    _HEAD
-    + r'" (?P<status>\d{3}) (?P<size>\d{1,15}|-)'
-    + rf'(?: "(?P<referrer>{_INSIDE})" "(?P<agent>{_INSIDE})")?'
+    _HEAD + r'" (?P<status>\d{3}) (?P<size>\d{1,15}|-)' + rf'(?: "(?P<referrer>{_INSIDE})" "(?P<agent>{_INSIDE})")?'
 )
 _CUT_LINE = re.compile(_HEAD + r"\\?$")  # longer than the line bound: still a request of that client
 _VIRTUAL_HOST = re.compile(r"[\w.-]{1,255}:\d{1,5} (?=\S)")
@@ -42,9 +40,7 @@ def parse_access(line: str, context: Context) -> Event | None:
     time = timestamps.from_access_log(match["stamp"], context)
     if time is None:
         time, fields["time_source"] = context.now, "received"
-    return Event(
-        time, context.default_host, "http", reading.kind, reading.source_ip, reading.user, 1, fields, line
-    )
+    return Event(time, context.default_host, "http", reading.kind, reading.source_ip, reading.user, 1, fields, line)
 
 
 def read_access(message: str) -> Reading | None:

@@ -52,9 +52,7 @@ _READ_ELSEWHERE = frozenset((*_TIME, *_MESSAGE, *_HOST, *_SOURCE_IP, *_USER, *_L
 
 _KNOWN_KINDS: dict[str, Kind] = {
     **{str(kind): kind for kind in Kind},
-    **dict.fromkeys(
-        ("login_failed", "login_failure", "auth_failure", "authentication_failed"), Kind.AUTH_FAILURE
-    ),
+    **dict.fromkeys(("login_failed", "login_failure", "auth_failure", "authentication_failed"), Kind.AUTH_FAILURE),
     **dict.fromkeys(("login", "login_succeeded", "login_success", "auth_success"), Kind.AUTH_SUCCESS),
 }
 

@@ -23,9 +23,7 @@ FORMATS: dict[str, Callable[[str, Context], Event | None]] = {
 """Format name → parser, tried in this order; each refuses foreign lines by their first characters."""
 
 
-def parse_line(
-    line: str | bytes, *, now: datetime, default_timezone: tzinfo, default_host: str = ""
-) -> Event:
+def parse_line(line: str | bytes, *, now: datetime, default_timezone: tzinfo, default_host: str = "") -> Event:
     """Return the event of one log line, whatever its format.
 
     Content never raises: a line no format knows becomes a `Kind.OTHER` event at ``now`` whose message is its

@@ -83,9 +83,7 @@ _NO_IDENTIFICATION = re.compile(
 _BAD_BANNER = re.compile(r"banner exchange: Connection from " + _IP + _PORT + ": ")
 _NO_COMMON_ALGORITHM = re.compile(r"Unable to negotiate with " + _IP + rf"(?:{_PORT})?: ")
 _REVERSE_MAPPING = re.compile(
-    r"reverse mapping checking getaddrinfo for \S{1,255} \["
-    + _IP
-    + r"\] failed(?: - POSSIBLE BREAK-IN ATTEMPT!)?$"
+    r"reverse mapping checking getaddrinfo for \S{1,255} \[" + _IP + r"\] failed(?: - POSSIBLE BREAK-IN ATTEMPT!)?$"
 )
 
 
@@ -150,9 +148,7 @@ def _disconnecting(message: str) -> Reading | None:
 def _pam(message: str) -> Reading | None:
     if match := _PAM_ERROR.match(message):
         reading = _reading(Kind.AUTH_PAM_FAILURE, match)
-        return Reading(
-            reading.kind, reading.source_ip, reading.user, 1, {**reading.fields, "reporter": "sshd"}
-        )
+        return Reading(reading.kind, reading.source_ip, reading.user, 1, {**reading.fields, "reporter": "sshd"})
     return read_pam(message)
 
 

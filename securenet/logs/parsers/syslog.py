@@ -25,9 +25,7 @@ _TAG = (
     r"(?:(?P<program>[^\s:\[\]]{1,128})(?:\[(?P<pid>[\w.-]{1,32})\])?:(?: |$))?(?P<message>.*)$"
 )
 _RFC3164 = re.compile(r"(?P<stamp>[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d)" + _TAG)
-_ISO_STAMPED = re.compile(
-    r"(?P<stamp>\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?)" + _TAG
-)
+_ISO_STAMPED = re.compile(r"(?P<stamp>\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?)" + _TAG)
 _RFC5424 = re.compile(
     r"1 (?P<stamp>\S{1,64}) (?P<host>\S{1,255}) (?P<program>\S{1,48}) (?P<pid>\S{1,128}) (?P<id>\S{1,32}) "
     r"(?:-|(?P<data>(?:\[[^\s=\"\]]{1,32}(?: [^\s=\"\]]{1,32}=\"(?:[^\"\\\]]|\\.)*\")*\])+))"
@@ -97,6 +95,4 @@ def _event(
     reading = read_message(program, message)
     if reading.fields:
         fields.update(reading.fields)
-    return Event(
-        time, host, program, reading.kind, reading.source_ip, reading.user, reading.count, fields, message
-    )
+    return Event(time, host, program, reading.kind, reading.source_ip, reading.user, reading.count, fields, message)

@@ -120,9 +120,7 @@ def authorise(
     _refuse_too_many(parsed, sum(map(address_count, parsed)), max_addresses)
     by_size = sorted(scopes, key=lambda scope: scope.network.prefixlen, reverse=True)
     unique = tuple(
-        _without_repeats(
-            [pin for target in parsed for pin in _pin_all(target, by_size, ports, now, resolver)]
-        )
+        _without_repeats([pin for target in parsed for pin in _pin_all(target, by_size, ports, now, resolver)])
     )
     _refuse_too_many(parsed, len(unique), max_addresses)
     return unique
@@ -135,8 +133,7 @@ def _pin_all(
     from_block = isinstance(target, BlockTarget)
     try:
         decided = [
-            (address, _deciding_scope(address, scopes, ports, now))
-            for address in addresses_of(target, resolver)
+            (address, _deciding_scope(address, scopes, ports, now)) for address in addresses_of(target, resolver)
         ]
         # Who names a block does not mean the broadcast addresses of the networks in it.
         return [

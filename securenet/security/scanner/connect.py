@@ -287,7 +287,5 @@ def _free_descriptors() -> int:
         used = _SPARE_DESCRIPTORS  # no /proc on this system
     free = limit - used - _SPARE_DESCRIPTORS
     if free < 1:
-        raise ScanImpossible(
-            f"{used} of {limit} files are open, which leaves none to scan with; raise ulimit -n"
-        )
+        raise ScanImpossible(f"{used} of {limit} files are open, which leaves none to scan with; raise ulimit -n")
     return free

@@ -98,9 +98,7 @@ class Endpoint:
 class Conversation:
     """The two directions of one connection."""
 
-    def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, limits: ProbeLimits
-    ) -> None:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, limits: ProbeLimits) -> None:
         self._reader = reader
         self._writer = writer
         self._limits = limits

@@ -9,9 +9,7 @@ from __future__ import annotations
 import hashlib
 
 
-def fingerprint(
-    asset: str, check_id: str, protocol: str, port: int | None, component: str = "", cve: str = ""
-) -> str:
+def fingerprint(asset: str, check_id: str, protocol: str, port: int | None, component: str = "", cve: str = "") -> str:
     """64 hexadecimal digits (SHA-256). Each part goes in with its length, so that no two lists of parts run
     together.
 

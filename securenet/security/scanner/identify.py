@@ -97,9 +97,7 @@ class _Search:
         limits = self._endpoint.limits
         try:
             async with self._endpoint.connect() as conversation:
-                greeting = await conversation.receive(
-                    wait=limits.usual_listen if speaks_first_here else limits.listen
-                )
+                greeting = await conversation.receive(wait=limits.usual_listen if speaks_first_here else limits.listen)
                 if greeting:
                     return greeting, b""
                 return b"", await conversation.ask(_OPENER)

@@ -55,9 +55,7 @@ class PortSet:
         Raises InvalidPorts, which names the wrong part.
         """
         if len(text) > MAX_TEXT:
-            raise InvalidPorts(
-                "", f"the list of ports is longer than {MAX_TEXT} characters; use ranges such as 1-1024"
-            )
+            raise InvalidPorts("", f"the list of ports is longer than {MAX_TEXT} characters; use ranges such as 1-1024")
         if not text.strip():
             raise InvalidPorts("", "no ports given; write for example 1-1024,8080")
         return cls(tuple(_parse_part(part.strip()) for part in text.split(",")))
@@ -96,18 +94,14 @@ class PortSet:
     def _complement(self) -> PortSet:
         firsts = [FIRST_PORT, *(last + 1 for _, last in self.ranges)]
         lasts = [*(first - 1 for first, _ in self.ranges), LAST_PORT]
-        return PortSet(
-            tuple((first, last) for first, last in zip(firsts, lasts, strict=True) if first <= last)
-        )
+        return PortSet(tuple((first, last) for first, last in zip(firsts, lasts, strict=True) if first <= last))
 
 
 def _parse_part(part: str) -> tuple[int, int]:
     match = _PART.fullmatch(part)
     if match is None:
         shown = part[:40]
-        raise InvalidPorts(
-            shown or ",", "write a port (8080) or a range (1-1024), separated by single commas"
-        )
+        raise InvalidPorts(shown or ",", "write a port (8080) or a range (1-1024), separated by single commas")
     first = int(match["first"])
     last = int(match["last"]) if match["last"] else first
     _check_range(part, first, last)
@@ -121,9 +115,7 @@ def _check_range(part: str, first: int, last: int) -> None:
         raise InvalidPorts(part, f"the range runs backwards; write {last}-{first}")
 
 
-def _overlaps(
-    ours: Sequence[tuple[int, int]], theirs: Sequence[tuple[int, int]]
-) -> Iterator[tuple[int, int]]:
+def _overlaps(ours: Sequence[tuple[int, int]], theirs: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
     """The common parts of two sorted lists of disjoint ranges, in one pass over both."""
     i = j = 0
     while i < len(ours) and j < len(theirs):

@@ -115,16 +115,10 @@ class _GroupScan:
         silent = {address for address, results in first.items() if not _is_reachable(results)}
         self._progress.advance(len(silent) * len(ports - likely))
         rest = self._connect(
-            {
-                address: ports - likely if address in first else ports
-                for address in self._paces
-                if address not in silent
-            }
+            {address: ports - likely if address in first else ports for address in self._paces if address not in silent}
         )
         return {
-            address: tuple(
-                sorted(first.get(address, ()) + rest.get(address, ()), key=lambda result: result.port)
-            )
+            address: tuple(sorted(first.get(address, ()) + rest.get(address, ()), key=lambda result: result.port))
             for address in self._paces
         }
 
@@ -164,9 +158,7 @@ class _GroupScan:
                 for task in done:
                     observation = task.result()
                     observations[observation.address, observation.hostname, observation.port] = observation
-                    self._progress.say(
-                        f"{observation.address}: {observation.port}/tcp {observation.service or 'open'}"
-                    )
+                    self._progress.say(f"{observation.address}: {observation.port}/tcp {observation.service or 'open'}")
                     self._progress.advance()
                 self._beat()
         return observations
@@ -196,9 +188,7 @@ async def _wait(pending: Tasks) -> tuple[Tasks, Tasks]:
     return await asyncio.wait(pending, timeout=HEARTBEAT)
 
 
-def _host_result(
-    host: PinnedAddress, results: Sequence[ConnectResult], observations: Observations
-) -> HostResult:
+def _host_result(host: PinnedAddress, results: Sequence[ConnectResult], observations: Observations) -> HostResult:
     ports: list[PortResult] = []
     issues: list[Issue] = []
     for result in results:

@@ -56,9 +56,7 @@ def parse_target(text: str) -> Target:
     """Read one target. Raises TargetRefused (INVALID, LINK_LOCAL, TRANSITION), which says what to write."""
     trimmed = text.strip(" \t")
     if not _ALLOWED.fullmatch(trimmed):
-        raise _invalid(
-            text, "write an IP address, a CIDR block such as 10.0.0.0/28, or a host name in ASCII (xn--...)"
-        )
+        raise _invalid(text, "write an IP address, a CIDR block such as 10.0.0.0/28, or a host name in ASCII (xn--...)")
     if "%" in trimmed:
         raise TargetRefused(
             text,
@@ -133,18 +131,14 @@ def _resolved(target: HostTarget, resolver: Resolver) -> tuple[Address, ...]:
 def _parse_block(text: str) -> Network:
     match = _BLOCK.fullmatch(text)
     if match is None:
-        raise _invalid(
-            text, "write a block as address/prefix length, such as 10.0.0.0/28; no URL and no netmask"
-        )
+        raise _invalid(text, "write a block as address/prefix length, such as 10.0.0.0/28; no URL and no netmask")
     try:
         network = ip_network(text, strict=False)
     except ValueError as error:
         raise _invalid(text, "write a block as address/prefix length, such as 10.0.0.0/28") from error
     address = ip_address(match["address"])
     if network.network_address != address:
-        raise _invalid(
-            text, f"{address} is not the first address of the block; write {network}, or {address} alone"
-        )
+        raise _invalid(text, f"{address} is not the first address of the block; write {network}, or {address} alone")
     return network
 
 

@@ -41,9 +41,7 @@ def web_line(
     return f'{source} - - [{stamp}] "{method} {target} HTTP/1.1" {status} 512 "-" "{agent}"'
 
 
-def event(
-    seconds: float, kind: str, source: str | None = "192.0.2.1", user: str | None = None, **fields: str
-) -> Event:
+def event(seconds: float, kind: str, source: str | None = "192.0.2.1", user: str | None = None, **fields: str) -> Event:
     return Event(at(seconds), "web1", "sshd", kind, source, user, 1, fields, "")
 
 
@@ -55,9 +53,7 @@ def success(seconds: float, source: str = "192.0.2.1", user: str = "root", **fie
     return event(seconds, Kind.AUTH_SUCCESS, source, user, method="password", **fields)
 
 
-def request(
-    seconds: float, path: str, status: int, source: str = "192.0.2.1", query: str = "", **fields: str
-) -> Event:
+def request(seconds: float, path: str, status: int, source: str = "192.0.2.1", query: str = "", **fields: str) -> Event:
     facts = {"method": "GET", "path": path, "status": str(status), **fields}
     if query:
         facts["query"] = query
@@ -78,10 +74,7 @@ class LogSample:
 
     def lines(self, shuffled_within: float = 0.0) -> list[str]:
         """The lines in the order of their times, each up to ``shuffled_within`` seconds off."""
-        keyed = [
-            (time + self.random.uniform(0, shuffled_within), n)
-            for n, (time, _) in enumerate(self.timed_lines)
-        ]
+        keyed = [(time + self.random.uniform(0, shuffled_within), n) for n, (time, _) in enumerate(self.timed_lines)]
         return [self.timed_lines[n][1] for _, n in sorted(keyed)]
 
     def ssh(self, time: float, pid: int, *messages: str) -> None:
@@ -115,9 +108,7 @@ class LogSample:
         pid, port = self.pid(), self.random.randint(1024, 65535)
         if method == "publickey":
             for _ in range(self.random.randint(0, 4)):  # an agent with several keys
-                self.ssh(
-                    time, pid, f"Failed publickey for {user} from {source} port {port} ssh2: RSA SHA256:abc"
-                )
+                self.ssh(time, pid, f"Failed publickey for {user} from {source} port {port} ssh2: RSA SHA256:abc")
         self.ssh(time, pid, f"Accepted {method} for {user} from {source} port {port} ssh2")
         self.ssh(time, pid, f"pam_unix(sshd:session): session opened for user {user}(uid=1000) by (uid=0)")
         self.ssh(time + 300, pid, f"Disconnected from user {user} {source} port {port}")
@@ -195,9 +186,7 @@ class LogSample:
             time = self.random.uniform(0, 25_000)
             self.web(time, source, self.random.choice(pages))
             if self.random.random() < 0.2:
-                self.web(
-                    time + 1, source, self.random.choice(["/favicon.ico", "/robots.txt", "/old-link"]), 404
-                )
+                self.web(time + 1, source, self.random.choice(["/favicon.ico", "/robots.txt", "/old-link"]), 404)
 
 
 def log_sample(seed: int, attackers: bool = True, benign: int = 30) -> LogSample:

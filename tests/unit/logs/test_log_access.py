@@ -133,9 +133,7 @@ def as_nginx_escapes(text: str) -> str:
 @settings(deadline=None)
 def test_an_escaped_target_comes_back_as_it_was_and_forges_nothing(text: str) -> None:
     target = "/" + "".join(text.split())
-    line = (
-        f'192.0.2.7 - - [20/Nov/2026:13:55:36 +0000] "GET {as_nginx_escapes(target)} HTTP/1.1" 404 5 "-" "-"'
-    )
+    line = f'192.0.2.7 - - [20/Nov/2026:13:55:36 +0000] "GET {as_nginx_escapes(target)} HTTP/1.1" 404 5 "-" "-"'
     event = parsed(line)
     assert (event.source_ip, event.fields["status"]) == ("192.0.2.7", "404")
     if target.isascii() and target.isprintable() and "?" not in target:

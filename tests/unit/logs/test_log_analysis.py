@@ -99,9 +99,7 @@ def test_frequent_sources_are_found_among_more_sources_than_are_kept(monkeypatch
     crowd = [event(0, Kind.OTHER, f"10.0.{number // 256}.{number % 256}") for number in range(5000)]
     busy = [event(0, Kind.OTHER, "192.0.2.1")] * 500
     mixed = [
-        each
-        for number, one in enumerate(crowd)
-        for each in ([one, busy[number // 10]] if number % 10 == 0 else [one])
+        each for number, one in enumerate(crowd) for each in ([one, busy[number // 10]] if number % 10 == 0 else [one])
     ]
     assert analyse(mixed, []).by_source[0] == ("192.0.2.1", 500)
 
@@ -116,10 +114,7 @@ def test_detections_beyond_the_bound_are_counted_not_kept(monkeypatch: pytest.Mo
 def test_events_that_come_back_from_storage_as_plain_text_give_the_same_report() -> None:
     lines = log_sample(4).lines()
     events = list(parse_lines(lines, now=NOW, default_timezone=UTC))
-    stored = [
-        replace(each, kind=str.__str__(each.kind), fields=json.loads(json.dumps(each.fields)))
-        for each in events
-    ]
+    stored = [replace(each, kind=str.__str__(each.kind), fields=json.loads(json.dumps(each.fields))) for each in events]
     assert type(stored[0].kind) is str
     assert analyse(stored) == analyse(events)
 
@@ -160,9 +155,7 @@ def sources_by_plain_count(lines: list[bytes], threshold: int, seconds: int) -> 
             said = said[5:]
         if said[:1] == ["Failed"] and said[1] != "none":
             hour, minute, second = (int(part) for part in words[2].split(":"))
-            times[said[len(said) - 1 - said[::-1].index("port") - 1]] += [
-                hour * 3600 + minute * 60 + second
-            ] * repeated
+            times[said[len(said) - 1 - said[::-1].index("port") - 1]] += [hour * 3600 + minute * 60 + second] * repeated
     return {
         source
         for source, at in times.items()

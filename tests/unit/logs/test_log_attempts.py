@@ -73,10 +73,7 @@ def attempts(*messages: str, pids: tuple[int, ...] = (7,)) -> int:
         # An agent offers its keys; asking for the methods is no attempt either.
         ([f"Failed publickey for git from {SOURCE} port 5 ssh2: RSA SHA256:{key}" for key in "abcde"], 0),
         (
-            [
-                f"Failed publickey for invalid user x from {SOURCE} port 5 ssh2: RSA SHA256:{key}"
-                for key in "abcde"
-            ],
+            [f"Failed publickey for invalid user x from {SOURCE} port 5 ssh2: RSA SHA256:{key}" for key in "abcde"],
             1,
         ),
         ([f"Failed none for root from {SOURCE} port 5 ssh2"], 0),

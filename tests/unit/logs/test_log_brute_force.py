@@ -55,9 +55,7 @@ def test_ipv6_is_grouped_by_64_bits() -> None:
 
 
 def test_the_evidence_names_users_hosts_and_the_rule() -> None:
-    events = [
-        failure(number, user=user) for number, user in enumerate(["root", "root", "admin", "x", "root"])
-    ]
+    events = [failure(number, user=user) for number, user in enumerate(["root", "root", "admin", "x", "root"])]
     (found,) = detections(events)
     assert found.evidence["users"] == {"root": 3, "admin": 1, "x": 1}
     assert found.evidence["hosts"] == {"web1": 5}
@@ -86,8 +84,7 @@ def test_a_finished_episode_is_reported_before_the_end_of_the_stream() -> None:
 
 def test_fingerprints_tell_sources_apart_and_nothing_else() -> None:
     one, other = (
-        detections([failure(number, source) for number in range(5)])[0]
-        for source in ("192.0.2.1", "192.0.2.2")
+        detections([failure(number, source) for number in range(5)])[0] for source in ("192.0.2.1", "192.0.2.2")
     )
     later = detections([failure(90_000 + number) for number in range(70)])[0]
     assert one.fingerprint != other.fingerprint

@@ -57,12 +57,8 @@ def test_our_own_events_in_full() -> None:
 
 
 def test_elastic_common_schema_nested_and_flat() -> None:
-    nested = of(
-        source={"ip": "192.0.2.1"}, user={"name": "bob"}, host={"name": "h"}, event={"action": "login_failed"}
-    )
-    flat = of(
-        **{"source.ip": "192.0.2.1", "user.name": "bob", "host.name": "h", "event.action": "login_failed"}
-    )
+    nested = of(source={"ip": "192.0.2.1"}, user={"name": "bob"}, host={"name": "h"}, event={"action": "login_failed"})
+    flat = of(**{"source.ip": "192.0.2.1", "user.name": "bob", "host.name": "h", "event.action": "login_failed"})
     for event in (nested, flat):
         assert (event.kind, event.source_ip, event.user, event.host) == (
             Kind.AUTH_FAILURE,

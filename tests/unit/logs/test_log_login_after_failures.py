@@ -76,9 +76,7 @@ def test_keys_offered_before_the_right_one_are_no_burst() -> None:
         parsed(sshd_line(number, f"Failed publickey for git from 192.0.2.1 port 5 ssh2: RSA SHA256:{number}"))
         for number in range(20)
     ]
-    assert not detections(
-        [*keys, parsed(sshd_line(30, "Accepted publickey for git from 192.0.2.1 port 5 ssh2"))]
-    )
+    assert not detections([*keys, parsed(sshd_line(30, "Accepted publickey for git from 192.0.2.1 port 5 ssh2"))])
 
 
 def test_a_web_login_is_watched_like_any_other() -> None:

@@ -41,9 +41,7 @@ def mutated_lines(draw: st.DrawFn) -> bytes:
     line = draw(st.sampled_from(SEEDS)).encode()
     for _ in range(draw(st.integers(0, 4))):
         at, length = draw(st.integers(0, len(line))), draw(st.integers(0, 12))
-        line = (
-            line[:at] + draw(st.one_of(st.sampled_from(SPLICES), st.binary(max_size=6))) + line[at + length :]
-        )
+        line = line[:at] + draw(st.one_of(st.sampled_from(SPLICES), st.binary(max_size=6))) + line[at + length :]
     return line
 
 

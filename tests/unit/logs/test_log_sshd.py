@@ -259,8 +259,6 @@ def test_another_program_quoting_sshd_is_not_sshd(program: str) -> None:
     assert (event.program, event.kind, event.source_ip) == (program, Kind.OTHER, None)
 
 
-@pytest.mark.parametrize(
-    "text", ["999.1.1.1", "1.2.3.4.5", "1.2.3", "01.2.3.4", "1.2.3.4.example.net", ":::1", "1e3"]
-)
+@pytest.mark.parametrize("text", ["999.1.1.1", "1.2.3.4.5", "1.2.3", "01.2.3.4", "1.2.3.4.example.net", ":::1", "1e3"])
 def test_what_is_no_address_is_no_source(text: str) -> None:
     assert sshd(f"Failed password for root from {text} port 22 ssh2").source_ip is None

@@ -70,9 +70,7 @@ def test_sshd_is_understood_in_every_frame(line: str) -> None:
 
 
 def test_an_access_log_sent_over_syslog_is_understood() -> None:
-    event = parsed(
-        'Nov 20 08:00:01 edge nginx: 192.0.2.1 - - [20/Nov/2026:08:00:00 +0000] "GET /.env HTTP/1.1" 404 5'
-    )
+    event = parsed('Nov 20 08:00:01 edge nginx: 192.0.2.1 - - [20/Nov/2026:08:00:00 +0000] "GET /.env HTTP/1.1" 404 5')
     assert (event.kind, event.host, event.source_ip, event.fields["path"]) == (
         Kind.HTTP_REQUEST,
         "edge",

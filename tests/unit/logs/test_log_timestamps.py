@@ -36,15 +36,11 @@ CONTEXT = Context(NOW, UTC)
         ("Nov  5 23:59:60", NOW, datetime(2026, 11, 5, 23, 59, 59, tzinfo=UTC)),
     ],
 )
-def test_rfc3164_takes_the_latest_year_that_is_not_in_the_future(
-    stamp: str, now: datetime, expected: datetime
-) -> None:
+def test_rfc3164_takes_the_latest_year_that_is_not_in_the_future(stamp: str, now: datetime, expected: datetime) -> None:
     assert from_rfc3164(stamp, now, UTC) == expected
 
 
-@pytest.mark.parametrize(
-    "stamp", ["Foo 10 11:12:13", "Nov 31 11:12:13", "Nov 10 25:12:13", "Nov xx 11:12:13", ""]
-)
+@pytest.mark.parametrize("stamp", ["Foo 10 11:12:13", "Nov 31 11:12:13", "Nov 10 25:12:13", "Nov xx 11:12:13", ""])
 def test_rfc3164_refuses_what_is_no_date(stamp: str) -> None:
     assert from_rfc3164(stamp, NOW, UTC) is None
 

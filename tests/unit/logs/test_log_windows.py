@@ -77,10 +77,7 @@ def test_distinct_items_are_counted_per_window(stream: list[tuple[int, str]], th
     burst = DistinctBurst(threshold, WINDOW, LATENESS)
     for time, item in stream:
         burst.add(at(time), item)
-    truth = any(
-        len({item for time, item in stream if begin <= time <= begin + 60}) >= threshold
-        for begin, _ in stream
-    )
+    truth = any(len({item for time, item in stream if begin <= time <= begin + 60}) >= threshold for begin, _ in stream)
     assert burst.is_open == truth
 
 

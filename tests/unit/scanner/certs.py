@@ -51,9 +51,7 @@ def server_context(folder: Path, made: tuple[x509.Certificate, Key]) -> ssl.SSLC
     issued, key = made
     path = folder / f"{issued.serial_number:x}.pem"
     path.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
         + issued.public_bytes(serialization.Encoding.PEM)
     )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

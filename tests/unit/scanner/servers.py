@@ -160,9 +160,7 @@ def http_server(headers: dict[str, str], status: str = "200 OK", body: bytes = b
                 return
             request += chunk
             if not request.startswith(b"GET "[: len(request)]):
-                connection.sendall(
-                    b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-                )
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
                 return
         connection.sendall(page)
 
@@ -184,13 +182,9 @@ def redis_server(*, password: bool) -> Handler:
 
 def ftp_server(*, tls: bool) -> Handler:
     features = (
-        b"211-Features:\r\n AUTH TLS\r\n UTF8\r\n211 End\r\n"
-        if tls
-        else b"211-Features:\r\n UTF8\r\n211 End\r\n"
+        b"211-Features:\r\n AUTH TLS\r\n UTF8\r\n211 End\r\n" if tls else b"211-Features:\r\n UTF8\r\n211 End\r\n"
     )
-    return answering(
-        {b"FEAT": features}, otherwise=b"530 Please log in.\r\n", greet=b"220 (vsFTPd 3.0.3)\r\n"
-    )
+    return answering({b"FEAT": features}, otherwise=b"530 Please log in.\r\n", greet=b"220 (vsFTPd 3.0.3)\r\n")
 
 
 def smtp_server(greet: bytes = b"220 mail.example ESMTP Postfix (Debian/GNU)\r\n") -> Handler:

@@ -306,9 +306,7 @@ def test_any_text_is_refused_or_stays_in_scope(text: str, network: str):
 @given(st.lists(st.ip_addresses().map(str), min_size=1, max_size=4))
 def test_whatever_a_name_resolves_to_only_scope_is_scanned(answers: list[str]):
     try:
-        pins = allowed(
-            "host.example", scopes=[scope("0.0.0.0/1"), scope("8000::/1")], resolver=lambda name: answers
-        )
+        pins = allowed("host.example", scopes=[scope("0.0.0.0/1"), scope("8000::/1")], resolver=lambda name: answers)
     except TargetRefused:
         return
     assert all(pin.address in pin.scope.network for pin in pins)

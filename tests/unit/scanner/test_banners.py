@@ -47,9 +47,7 @@ def test_length_is_bounded():
 def test_nothing_invisible_or_long_comes_through(data: bytes | str):
     text = readable(data)
     assert len(text) <= MAX_BANNER
-    assert not [
-        character for character in text if unicodedata.category(character).startswith(("C", "Zl", "Zp"))
-    ]
+    assert not [character for character in text if unicodedata.category(character).startswith(("C", "Zl", "Zp"))]
     text.encode()
 
 

@@ -35,9 +35,7 @@ SAFE_HEADERS = {
 }
 
 
-def seen(
-    service: str, *details: Any, port: int = 1234, address: str = "10.0.0.1", **kept: Any
-) -> Observation:
+def seen(service: str, *details: Any, port: int = 1234, address: str = "10.0.0.1", **kept: Any) -> Observation:
     return Observation(ip_address(address), port, NOW, service=service, details=details, **kept)
 
 
@@ -65,9 +63,7 @@ def test_every_open_port_is_an_observation_of_its_own():
     assert (issue.severity, issue.title) == (Severity.INFO, "Port 22/tcp is open: OpenSSH 9.2p1")
 
 
-@pytest.mark.parametrize(
-    ("service", "severity"), [("redis", Severity.CRITICAL), ("memcached", Severity.HIGH)]
-)
+@pytest.mark.parametrize(("service", "severity"), [("redis", Severity.CRITICAL), ("memcached", Severity.HIGH)])
 def test_a_data_store_that_serves_anybody_is_found(service: str, severity: Severity):
     (issue,) = issues(seen(service, AnonymousAccess(True, "PING", "+PONG")), "anonymous-access").values()
     assert issue.severity is severity

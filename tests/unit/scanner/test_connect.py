@@ -80,9 +80,7 @@ def test_a_thousand_closed_ports_take_well_below_a_second():
 def test_several_hosts_are_told_apart():
     with listening(3, range(24000, 24100)) as ports:
         wanted = PortSet(((24000, 24099),))
-        hosts = [
-            HostPorts(ip_address(address), wanted, Pace(math.inf)) for address in (LOOPBACK, "127.0.0.2")
-        ]
+        hosts = [HostPorts(ip_address(address), wanted, Pace(math.inf)) for address in (LOOPBACK, "127.0.0.2")]
         here, there = connect_scan(hosts)
     assert {result.port for result in here if result.state is PortState.OPEN} == ports
     assert {result.state for result in there} == {PortState.CLOSED}
@@ -131,9 +129,7 @@ def test_an_answer_that_came_while_this_process_was_held_up_is_not_taken_for_los
                     with suppress(TimeoutError):
                         listener.accept()[0].close()
 
-        results = scan(
-            PortSet.of(late, free_port()), ConnectLimits(first_timeout=0.9, retries=0), on_result=hold_up
-        )
+        results = scan(PortSet.of(late, free_port()), ConnectLimits(first_timeout=0.9, retries=0), on_result=hold_up)
     assert results[late].state is PortState.OPEN
 
 

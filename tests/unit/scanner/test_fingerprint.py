@@ -48,9 +48,7 @@ def test_two_fingerprints_are_equal_only_for_equal_parts(left: tuple, right: tup
 
 def test_rating_and_wording_do_not_change_the_identity_of_an_issue():
     first = Issue("check", 443, "Old title", Severity.LOW, "text", "advice", component="x")
-    reworded = Issue(
-        "check", 443, "New title", Severity.HIGH, "other", "other", {"seen": 1}, 50, component="x"
-    )
+    reworded = Issue("check", 443, "New title", Severity.HIGH, "other", "other", {"seen": 1}, 50, component="x")
     assert first.fingerprint("asset") == reworded.fingerprint("asset")
     assert first.fingerprint("asset") == fingerprint("asset", "check", "tcp", 443, "x")
     assert "severity" not in inspect.signature(fingerprint).parameters

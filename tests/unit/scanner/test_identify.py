@@ -93,9 +93,7 @@ def test_http_requests_carry_the_name_that_was_scanned_without_looking_it_up():
 
 def test_a_redirect_is_not_followed():
     with serving(silent) as elsewhere:
-        identity = identity_of(
-            http_server({"Location": f"http://127.0.0.1:{elsewhere}/"}, status="302 Found")
-        )
+        identity = identity_of(http_server({"Location": f"http://127.0.0.1:{elsewhere}/"}, status="302 Found"))
     response = only(identity, HttpResponse)
     assert isinstance(response, HttpResponse)
     assert response.status == 302
@@ -361,9 +359,7 @@ def test_conversations_with_one_host_take_turns_which_does_not_use_up_their_time
 @needs_proc
 def test_a_connection_is_closed_at_the_end_of_its_conversation():
     async def talk(port: int) -> tuple[int, int]:
-        async with Endpoint(
-            ip_address(LOOPBACK), port, Pace(math.inf), limits=BRISK
-        ).connect() as conversation:
+        async with Endpoint(ip_address(LOOPBACK), port, Pace(math.inf), limits=BRISK).connect() as conversation:
             await conversation.receive(10)
             during = connections_to(port)
         return during, connections_to(port)
@@ -374,9 +370,7 @@ def test_a_connection_is_closed_at_the_end_of_its_conversation():
 
 def test_a_reply_that_drips_is_cut_off_in_time_and_what_came_counts():
     async def talk(port: int) -> bytes:
-        async with Endpoint(
-            ip_address(LOOPBACK), port, Pace(math.inf), limits=BRISK
-        ).connect() as conversation:
+        async with Endpoint(ip_address(LOOPBACK), port, Pace(math.inf), limits=BRISK).connect() as conversation:
             return await conversation.receive(wait=0.5)
 
     with serving(dripping) as port:

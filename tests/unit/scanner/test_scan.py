@@ -116,9 +116,7 @@ def test_clean_twins_have_nothing_but_open_ports(tmp_path: Path):
 
 def test_ten_scans_of_the_same_host_give_the_same_findings():
     with serving(redis_server(password=False)) as redis, serving(http_server({})) as http:
-        findings = {
-            frozenset(issue.fingerprint("asset") for issue in scan_one(redis, http).issues) for _ in range(10)
-        }
+        findings = {frozenset(issue.fingerprint("asset") for issue in scan_one(redis, http).issues) for _ in range(10)}
     assert len(findings) == 1
     assert len(next(iter(findings))) >= 4
 
@@ -292,7 +290,5 @@ def test_the_library_needs_no_django():
         "'rq')])"
     )
     root = Path(__file__).parents[3]
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, cwd=root, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=root, check=True)
     assert done.stdout == "[]\n"

@@ -16,13 +16,7 @@ def mysql_packet(payload: bytes) -> bytes:
 
 def mysql_greeting(version: bytes) -> bytes:
     return mysql_packet(
-        b"\x0a"
-        + version
-        + b"\x00"
-        + b"\x01\x00\x00\x00"
-        + b"saltsalt\x00"
-        + b"\xff\xf7\x08\x02\x00"
-        + b"x" * 30
+        b"\x0a" + version + b"\x00" + b"\x01\x00\x00\x00" + b"saltsalt\x00" + b"\xff\xf7\x08\x02\x00" + b"x" * 30
     )
 
 
@@ -39,9 +33,7 @@ def dns_answer(text: bytes, *, compressed: bool) -> bytes:
     name = b"\x07version\x04bind\x00"
     question = name + struct.pack("!HH", 16, 3)
     answer = (b"\xc0\x0c" if compressed else name) + struct.pack("!HHIH", 16, 3, 0, len(text) + 1)
-    message = (
-        struct.pack("!HHHHHH", 0x534E, 0x8400, 1, 1, 0, 0) + question + answer + bytes([len(text)]) + text
-    )
+    message = struct.pack("!HHHHHH", 0x534E, 0x8400, 1, 1, 0, 0) + question + answer + bytes([len(text)]) + text
     return struct.pack("!H", len(message)) + message
 
 

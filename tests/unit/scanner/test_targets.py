@@ -68,9 +68,7 @@ def test_a_host_name_is_lower_case_without_trailing_dot():
     ],
 )
 def test_an_unusual_ipv4_spelling_is_refused_and_its_plain_form_named(spelling: str, meaning: str):
-    assert (
-        socket.inet_ntoa(socket.inet_aton(spelling.removesuffix("."))) == meaning
-    )  # so others would read it
+    assert socket.inet_ntoa(socket.inet_aton(spelling.removesuffix("."))) == meaning  # so others would read it
     refused = refusal_of(spelling)
     assert refused.reason is Refusal.INVALID
     assert meaning in refused.detail

@@ -57,8 +57,7 @@ def _flaws(certificate: Certificate, now: datetime) -> Iterator[_Flaw]:
             "expired",
             "expired",
             Severity.HIGH,
-            f"The certificate ended on {ends:%Y-%m-%d}. Clients refuse the service, or have learnt to ignore "
-            "warnings.",
+            f"The certificate ended on {ends:%Y-%m-%d}. Clients refuse the service, or have learnt to ignore warnings.",
             _RENEW,
         )
     elif now < begins:
