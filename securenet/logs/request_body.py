@@ -11,9 +11,8 @@ from typing import Any
 from django.conf import settings
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
-from rest_framework.utils import json  # refuses NaN and Infinity
 
-from perf.api.parsers import read_bounded
+from perf.api.parsers import BoundedJSONParser, read_bounded
 from perf.api.problems import Problem
 
 # The names of a content coding know no case, and the old one of gzip still counts (RFC 9110, 8.4.1).
@@ -69,20 +68,9 @@ class LinesParser(BaseParser):
         return TextBatch(lines, parser_context["request"].query_params.get("source", ""))
 
 
-class PackedJSONParser(BaseParser):
-    """JSON, plain or as gzip. It is UTF-8 whatever the charset says (RFC 8259); bytes that are not are replaced.
+class PackedJSONParser(BoundedJSONParser):
+    """JSON, plain or as gzip; bytes that are not UTF-8 are replaced, as in plain lines."""
 
-    Not DRF's JSONParser: for that one DRF reads the body itself, and answers 400 where it is too large.
-    """
-
-    media_type = "application/json"
-
-    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
-        """The decoded body."""
-        text = read_packed(stream, parser_context).decode("utf-8", "replace")
-        try:
-            return json.loads(text)
-        except ValueError as error:
-            raise ParseError(f"The body is no JSON: {error}.") from error
-        except RecursionError as error:
-            raise ParseError("The JSON is nested too deeply.") from error
+    def read_text(self, stream: Any, parser_context: Any) -> str:
+        """The unpacked body."""
+        return read_packed(stream, parser_context).decode("utf-8", "replace")

@@ -93,8 +93,8 @@ class Site:
         """Write a finding as a scan or an analysis does; returns its id."""
         return int(
             self.shell(
-                "import uuid; from django.utils import timezone; from securenet.security.findings import record_finding\n"
-                "from perf.caching import invalidate\n"
+                "import uuid; from django.utils import timezone; from perf.caching import invalidate\n"
+                "from securenet.security.findings import record_finding\n"
                 "finding, _ = record_finding(fingerprint=uuid.uuid4().hex * 2, source='logs', check_id='logs.test',"
                 f" title={title!r}, description='', advice='', severity={severity!r}, confidence=90, evidence={{}},"
                 f" seen_at=timezone.now(), subject={subject!r}); invalidate(tags=['findings']); print(finding.pk)"
@@ -133,11 +133,12 @@ def running_site(data_dir: Path) -> Iterator[Site]:
         site.shell("from perf.models import RateLimitPolicy as p; p.objects.update(limit=1_000_000)")
         for role in ROLES:
             site.add_user(role.replace("_", "-"), role)
+        address = {"HOST": "127.0.0.1", "PORT": str(port)}
         with (data_dir / "log" / "second.log").open("w") as log:
             second = subprocess.Popen(
                 [sys.executable, "-m", "securenet.run.web"],
                 cwd=PROJECT_DIR,
-                env={**site.environment, "PORT": str(port), "HOST": "127.0.0.1", "JOB_WORKERS": "1", "WEB_THREADS": "16"},
+                env={**site.environment, **address, "JOB_WORKERS": "1", "WEB_THREADS": "16"},
                 stdout=log,
                 stderr=log,
             )

@@ -43,7 +43,8 @@ def page(account: tuple[str, int]) -> str:
 def roles(site: Site) -> dict[str, str]:
     """Ids of the roles, as the admin's form has them."""
     listed = site.shell(
-        "from django.contrib.auth.models import Group; import json; print(json.dumps(dict(Group.objects.values_list('name', 'id'))))"
+        "from django.contrib.auth.models import Group; import json\n"
+        "print(json.dumps(dict(Group.objects.values_list('name', 'id'))))"
     )
     return {name: str(pk) for name, pk in json.loads(listed).items()}
 
@@ -72,7 +73,10 @@ class TestSignIn:
 
     def test_unknown_user_wrong_password_and_inactive_user_are_told_the_same(self, site: Site, user: str) -> None:
         site.add_user(gone := f"gone-{uuid.uuid4().hex[:8]}")
-        site.shell(f"from django.contrib.auth import get_user_model as u; u().objects.filter(username={gone!r}).update(is_active=False)")
+        site.shell(
+            "from django.contrib.auth import get_user_model as u\n"
+            f"u().objects.filter(username={gone!r}).update(is_active=False)"
+        )
         attempts = [("nobody-of-that-name", PASSWORD), (user, "wrong"), (gone, PASSWORD)]
         with site.client() as client:
             answers = [client.post("/api/auth/token", json={"username": u, "password": p}) for u, p in attempts]
@@ -122,10 +126,12 @@ class TestRefresh:
 
     def test_it_ends_with_the_account_and_with_the_password(self, site: Site, user: str) -> None:
         refresh = site.sign_in(user)["refresh"]
-        change = "from django.contrib.auth import get_user_model as u; user = u().objects.get(username=%r); %s; user.save()"
         with site.client() as client:
             for edit in ("user.is_active = False", f"user.is_active = True; user.set_password({NEW_PASSWORD!r})"):
-                site.shell(change % (user, edit))
+                site.shell(
+                    "from django.contrib.auth import get_user_model as u\n"
+                    f"user = u().objects.get(username={user!r}); {edit}; user.save()"
+                )
                 problem(client.post("/api/auth/refresh", json={"refresh": refresh}), 401)
             fresh = site.sign_in(user, NEW_PASSWORD)["refresh"]
             assert client.post("/api/auth/refresh", json={"refresh": fresh}).status_code == 200
@@ -185,16 +191,12 @@ Holders = tuple[httpx.Client, httpx.Client]
 class TestChangesOfAccounts:
     """The very next request with the token that is out already, on both web servers."""
 
-    def test_promotion_counts(
-        self, browser: AdminBrowser, page: str, roles: dict[str, str], holders: Holders
-    ) -> None:
+    def test_promotion_counts(self, browser: AdminBrowser, page: str, roles: dict[str, str], holders: Holders) -> None:
         browser.send(page, groups=[roles["viewer"], roles["security_admin"]])
         for client in reversed(holders):
             assert client.get(SECRET).status_code == 200
 
-    def test_demotion_counts(
-        self, browser: AdminBrowser, page: str, roles: dict[str, str], holders: Holders
-    ) -> None:
+    def test_demotion_counts(self, browser: AdminBrowser, page: str, roles: dict[str, str], holders: Holders) -> None:
         browser.send(page, groups=[roles["platform_owner"]])
         for client in holders:
             assert client.get(SECRET).status_code == 200

@@ -61,10 +61,12 @@ class TestIngest:
             "lines": {"content": as_json, "headers": JSON},
             "text": {"content": text, "headers": TEXT, "params": query},
             "text with CRLF": {"content": text.replace(b"\n", b"\r\n"), "headers": TEXT, "params": query},
-            "text with charset": {"content": text, "headers": {"Content-Type": "text/plain; charset=utf-8"}, "params": query},
+            "text with charset": {
+                "content": text, "headers": {"Content-Type": "text/plain; charset=utf-8"}, "params": query,
+            },
             "text as gzip": {"content": gzip.compress(text), "headers": {**TEXT, **GZIP}, "params": query},
             "lines as gzip": {"content": gzip.compress(as_json), "headers": {**JSON, **GZIP}},
-        }
+        }  # fmt: skip
 
     @pytest.mark.parametrize(
         "form", ["lines", "text", "text with CRLF", "text with charset", "text as gzip", "lines as gzip"]
@@ -165,30 +167,48 @@ class TestBadBatches:
             ({"lines": ["good"], "colour": "red"}, {"colour"}),
             ({"lines": ["good"], "source": "x" * 101}, {"source"}),
             ({"lines": ["good"], "source": ["x"]}, {"source"}),
-            ({"lines": ["good"] * 10_001}, {"lines"}),
-            ({"events": [{"message": "good"}] * 10_001}, {"events"}),
             ([], {""}),
             ("line", {""}),
             (None, {""}),
         ],
     )
-    def test_wrong_fields_are_named(
-        self, analyst: httpx.Client, source: str, body: Any, wrong: set[str]
-    ) -> None:
+    def test_wrong_fields_are_named(self, analyst: httpx.Client, source: str, body: Any, wrong: set[str]) -> None:
         if isinstance(body, dict) and "source" not in body:
             body = {**body, "source": source}
         answer = analyst.post("/api/logs", content=json.dumps(body).encode(), headers=JSON)
         assert invalid_fields(answer) == wrong
         assert stored(analyst, source) == []
 
-    def test_too_many_lines_of_text_are_refused(self, analyst: httpx.Client, source: str) -> None:
-        answer = analyst.post("/api/logs", content=b"good\n" * 10_002, headers=TEXT, params={"source": source})
-        assert invalid_fields(answer) == {"lines"}
+    @pytest.mark.parametrize("form", ["text", "lines", "events"])
+    def test_too_many_entries_are_413(self, analyst: httpx.Client, source: str, form: str) -> None:
+        entries: list[Any] = [{"message": "good"} if form == "events" else "good"] * 10_001
+        if form == "text":
+            sent: dict[str, Any] = {"content": b"good\n" * 10_001, "headers": TEXT, "params": {"source": source}}
+        else:
+            sent = {"json": {form: entries, "source": source}}
+        assert "10000" in problem(analyst.post("/api/logs", **sent), 413)["detail"]
         assert stored(analyst, source) == []
 
-    @pytest.mark.parametrize("cut", ["{", "[", '{"lines": ["good"', '{"lines": [NaN]}', "\xff", '{"lines": ["\\ud8"]}', ""])
-    def test_broken_json_is_400(self, analyst: httpx.Client, cut: str) -> None:
-        assert analyst.post("/api/logs", content=cut.encode("latin-1"), headers=JSON).status_code == 400
+    @pytest.mark.parametrize(
+        "body", [b"{", b"[", b'{"lines": ["good"', b'{"lines": [NaN]}', b"\xff", b'{"lines": ["\\ud8"]}', b""]
+    )
+    def test_broken_json_is_400(self, analyst: httpx.Client, body: bytes) -> None:
+        problem(analyst.post("/api/logs", content=body, headers=JSON), 400)
+
+    def test_text_without_a_line_is_400_or_nothing(self, analyst: httpx.Client, source: str) -> None:
+        for content in (b"", b"\n", b"\r\n\n  \n"):
+            answer = analyst.post("/api/logs", content=content, headers=TEXT, params={"source": source})
+            assert answer.status_code == 400 or answer.json()["accepted"] == 0, answer.text
+        assert stored(analyst, source) == []
+
+    def test_lines_sent_in_chunks_are_taken_or_refused_but_not_lost(self, analyst: httpx.Client, source: str) -> None:
+        chunks = iter([b"first li", b"ne\nsecond line\n"])
+        answer = analyst.post("/api/logs", content=chunks, headers=TEXT, params={"source": source})
+        if answer.status_code == 411:
+            problem(answer, 411)
+        else:
+            assert answer.status_code == 201, answer.text
+            assert {event["message"] for event in stored(analyst, source)} == {"first line", "second line"}
 
     def test_json_nested_without_end_is_400(self, analyst: httpx.Client) -> None:
         problem(analyst.post("/api/logs", content=b"[" * 200_000, headers=JSON), 400)
@@ -231,19 +251,20 @@ class TestBadBatches:
         assert answer.json()["accepted"] == MAX_BODY // 1024
 
 
-class TestLookUp:
-    @pytest.fixture(scope="class")
-    def known(self, site: Site) -> str:
-        """The source of ten guesses, one log-in and a line of something else."""
-        source = f"known-{uuid.uuid4().hex[:8]}"
-        lines = [guess(600 - n, "192.0.2.50", f"user{n}", 5000 + n) for n in range(10)]
-        lines.append(sshd_line(60, "Accepted publickey for ada from 192.0.2.51 port 1 ssh2: ED25519 SHA256:x"))
-        lines.append(sshd_line(30, "Server listening on 0.0.0.0 port 22."))
-        with site.client("soc-analyst") as client:
-            answer = client.post("/api/logs", json={"lines": lines, "source": source})
-        assert answer.json()["accepted"] == 12
-        return source
+@pytest.fixture(scope="module")
+def known(site: Site) -> str:
+    """The source of ten guesses, one log-in and a line of something else."""
+    source = f"known-{uuid.uuid4().hex[:8]}"
+    lines = [guess(600 - n, "192.0.2.50", f"user{n}", 5000 + n) for n in range(10)]
+    lines.append(sshd_line(60, "Accepted publickey for ada from 192.0.2.51 port 1 ssh2: ED25519 SHA256:x"))
+    lines.append(sshd_line(30, "Server listening on 0.0.0.0 port 22."))
+    with site.client("soc-analyst") as client:
+        answer = client.post("/api/logs", json={"lines": lines, "source": source})
+    assert answer.json()["accepted"] == 12
+    return source
 
+
+class TestLookUp:
     @pytest.mark.parametrize(
         ("query", "count"),
         [
@@ -339,8 +360,7 @@ class TestAnalysis:
         found = [
             finding
             for finding in all_results(analyst, "/api/security/findings", source="logs", page_size=500)
-            if finding["subject"].startswith(("198.18.", "198.19."))
-            and finding["subject"].split(".")[2] == str(number)
+            if finding["subject"].startswith(("198.18.", "198.19.")) and finding["subject"].split(".")[2] == str(number)
         ]
         assert {finding["subject"] for finding in found} == attackers
         assert {(finding["check_id"], finding["severity"]) for finding in found} == {("logs.brute_force", "high")}
@@ -381,7 +401,8 @@ class TestNotifications:
             own_notifications(site, user)  # what is cached now must not be seen afterwards
         site.shell(
             "from securenet.notifications.notify import notify\n"
-            f"notify(roles=['soc_analyst', 'security_admin'], title={title!r}, body='b', severity='high', key={title!r})"
+            "roles = ['soc_analyst', 'security_admin']\n"
+            f"notify(roles=roles, title={title!r}, body='b', severity='high', key={title!r})"
         )
         return title
 
@@ -444,7 +465,7 @@ class TestDashboard:
         with site.client("viewer") as a, site.client("viewer", server="b") as b:
             fresh, cached = a.get("/api/dashboard").json(), b.get("/api/dashboard/cached").json()
         assert _shape(fresh) == _shape(cached)
-        assert fresh.keys() == self.MEMBERS
+        assert fresh.keys() >= self.MEMBERS
 
     def test_afresh_is_of_now_and_cached_is_of_then(self, site: Site) -> None:
         with site.client("viewer") as client:
@@ -469,9 +490,10 @@ class TestDashboard:
         assert after["assets"]["total"] == before["assets"]["total"] + 1
         assert after["assets"]["by_exposure"]["internet"] == before["assets"]["by_exposure"]["internet"] + 1
         assert len(after["events"]["per_hour"]) == 24
-        assert "192.0.2.60" in {row["source"] for row in after["events"]["top_attack_sources"]} or len(
-            after["events"]["top_attack_sources"]
-        ) == 10
+        assert (
+            "192.0.2.60" in {row["source"] for row in after["events"]["top_attack_sources"]}
+            or len(after["events"]["top_attack_sources"]) == 10
+        )
 
     def test_old_analysis_is_renewed_by_one_job_however_many_look(self, site: Site) -> None:
         with site.client("admin") as admin:

@@ -54,7 +54,8 @@ class TestMetrics:
         }  # fmt: skip
         jobs = metrics["background_jobs"]
         assert jobs.keys() >= {
-            "submitted", "processing", "completed", "failed", "cancelled", "queue_size", "capacity", "by_type", "workers",
+            "submitted", "processing", "completed", "failed", "cancelled", "queue_size", "capacity", "by_type",
+            "workers",
         }  # fmt: skip
         assert (jobs["capacity"], jobs["workers"]) == (100, 1)
         assert metrics["store"]["state"] == "up"
@@ -180,7 +181,10 @@ class TestInvalidation:
             ({"tags": ["assets"]}, {"/api/network/assets", "/api/dashboard/cached"}),
             ({"policies": ["network"]}, {"/api/network/assets"}),
             ({"paths": ["/api/logs"]}, {"/api/logs"}),
-            ({"paths": ["/api/security/*"], "tags": ["notifications"]}, {"/api/security/summary", "/api/notifications"}),
+            (
+                {"paths": ["/api/security/*"], "tags": ["notifications"]},
+                {"/api/security/summary", "/api/notifications"},
+            ),
             ({"tags": ["of nothing"]}, set()),
             (
                 {"everything": True},
@@ -254,7 +258,8 @@ class TestJobs:
             assert location == f"{JOBS}/{job['id']}"
             assert int(accepted.headers["Retry-After"]) >= 1
             assert job.keys() == JOB_MEMBERS
-            assert (job["type"], job["status"], job["progress"], job["attempt"]) == ("log_analysis", "submitted", 0.0, 0)
+            assert (job["type"], job["status"]) == ("log_analysis", "submitted")
+            assert (job["progress"], job["attempt"]) == (0.0, 0)
             assert job["result"] is None and job["started_at"] is None and job["finished_at"] is None
             waiting = analyst.get(location)
             assert waiting.json() == job
@@ -275,7 +280,7 @@ class TestJobs:
         assert ended in all_results(analyst, JOBS, status="completed", type="log_analysis", page_size=500)
 
     def test_tells_its_progress_while_it_runs(self, site: Site, analyst: httpx.Client) -> None:
-        """The worker is stopped in the middle of a scan that takes several seconds."""
+        """A scan of some seconds, watched every 50 ms."""
         accepted = submit(analyst, "security_scan", targets=["127.0.0.0/28"], ports="1-1000")
         assert accepted.status_code == 202, accepted.text
         location, seen = accepted.headers["Location"], []

@@ -41,22 +41,23 @@ def admin(site: Site) -> Iterator[httpx.Client]:
         yield client
 
 
-class TestFindings:
-    @pytest.fixture(scope="class")
-    def subject(self, site: Site) -> str:
-        """Five findings, one of each severity, are about this."""
-        name = f"host-{uuid.uuid4().hex[:8]}"
-        site.shell(
-            "import uuid; from django.utils import timezone; from perf.caching import invalidate\n"
-            "from securenet.security.findings import record_finding\n"
-            "for number, severity in enumerate(['info', 'low', 'medium', 'high', 'critical']):\n"
-            "    record_finding(fingerprint=uuid.uuid4().hex * 2, source='logs', check_id='logs.test', advice='',\n"
-            f"        title=f'{{severity}} of {name}', description='', severity=severity, confidence=20 * number,\n"
-            f"        evidence={{}}, seen_at=timezone.now(), subject={name!r}, port=8000 + number, protocol='tcp')\n"
-            "invalidate(tags=['findings'])"
-        )
-        return name
+@pytest.fixture(scope="module")
+def subject(site: Site) -> str:
+    """Five findings, one of each severity, are about this."""
+    name = f"host-{uuid.uuid4().hex[:8]}"
+    site.shell(
+        "import uuid; from django.utils import timezone; from perf.caching import invalidate\n"
+        "from securenet.security.findings import record_finding\n"
+        "for number, severity in enumerate(['info', 'low', 'medium', 'high', 'critical']):\n"
+        "    record_finding(fingerprint=uuid.uuid4().hex * 2, source='logs', check_id='logs.test', advice='',\n"
+        f"        title=f'{{severity}} of {name}', description='', severity=severity, confidence=20 * number,\n"
+        f"        evidence={{}}, seen_at=timezone.now(), subject={name!r}, port=8000 + number, protocol='tcp')\n"
+        "invalidate(tags=['findings'])"
+    )
+    return name
 
+
+class TestFindings:
     @pytest.mark.parametrize(
         ("query", "severities"),
         [
@@ -106,9 +107,7 @@ class TestFindings:
             ({"subject": "nul\0"}, "subject"),
         ],
     )
-    def test_filter_that_makes_no_sense_is_named(
-        self, viewer: httpx.Client, query: dict[str, str], wrong: str
-    ) -> None:
+    def test_filter_that_makes_no_sense_is_named(self, viewer: httpx.Client, query: dict[str, str], wrong: str) -> None:
         assert invalid_fields(viewer.get("/api/security/findings", params=query)) == {wrong}
 
     def test_cursor_that_makes_no_sense_is_a_problem(self, viewer: httpx.Client) -> None:
@@ -129,7 +128,8 @@ class TestTriage:
     def test_is_seen_by_others_on_the_next_request(
         self, analyst: httpx.Client, viewer: httpx.Client, finding: str
     ) -> None:
-        everywhere = [finding, "/api/security/findings?subject=triage", "/api/security/summary", "/api/dashboard/cached"]
+        lists = ["/api/security/findings?subject=triage", "/api/security/summary", "/api/dashboard/cached"]
+        everywhere = [finding, *lists]
         before = viewer.get("/api/security/summary").json()
         for path in everywhere:
             viewer.get(path)
@@ -196,9 +196,7 @@ def test_summary_counts_what_the_list_holds(site: Site, viewer: httpx.Client) ->
 def listeners() -> Iterator[list[int]]:
     """Ports of loopback that something accepts connections on."""
     with ExitStack() as stack:
-        yield sorted(
-            stack.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1] for _ in range(6)
-        )
+        yield sorted(stack.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1] for _ in range(6))
 
 
 class TestScans:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import signal
 import threading
@@ -17,7 +18,7 @@ from typing import Any
 import django_rq
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import connection, connections
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -41,6 +42,7 @@ from securenet.run.redis_server import RedisServer
 from securenet.security.findings import record_finding, resolve
 from securenet.security.models import Finding, Scan
 from tests.integration.people import PASSWORD, client_for, client_of, given_user, staff_client
+from tests.integration.test_store_failure import wait_until_closed
 
 DASHBOARD = "/api/dashboard"
 CACHED = "/api/dashboard/cached"
@@ -724,3 +726,146 @@ def test_people_without_access_to_the_admin_see_no_way_there():
     client = client_for(given_user("viewer"))
     assert client.get(DASHBOARD).status_code == 200
     assert "/admin/" not in [link.get("href") for link in page_for(browser_of("viewer")).all("a")]
+
+
+# --- The numbers against a count by hand, and readers who come all at once
+
+
+def given_a_random_network(size: int) -> None:
+    """Findings and events spread over more days than the posture looks at, the same for the same size."""
+    chance = random.Random(size)
+
+    def ago(days: int) -> datetime:
+        return NOW - timedelta(seconds=chance.randint(0, days * 86_400))
+
+    states = [chance.choice(Finding.State.values) for _ in range(size)]
+    Finding.objects.bulk_create(
+        Finding(
+            fingerprint=f"{number:064x}",
+            title=f"Finding {number}",
+            severity=chance.choice(["info", "low", "medium", "high", "critical"]),
+            state=state,
+            source="logs",
+            check_id="some-check",
+            first_seen=ago(50),
+            last_seen=NOW,
+            resolved_at=ago(20) if state == "resolved" else None,
+        )
+        for number, state in enumerate(states)
+    )
+    LogEvent.objects.bulk_create(
+        LogEvent(
+            time=ago(2) + timedelta(hours=1),
+            received_at=ago(2),
+            source="gate",
+            kind=chance.choice(["auth.failure", "other"]),
+            source_ip=chance.choice([None, "10.0.0.1", "10.0.0.2", "2001:db8::1"]),
+            count=chance.randint(1, 5),
+            message="m",
+        )
+        for _ in range(size)
+    )
+
+
+@pytest.mark.parametrize("size", [0, 10, 1000])
+def test_every_number_is_the_one_that_is_counted_by_hand(size: int):
+    given_a_random_network(size)
+    data = posture(NOW)
+    findings, events = list(Finding.objects.all()), list(LogEvent.objects.all())
+    active = [finding for finding in findings if finding.state in Finding.ACTIVE]
+    ages = [(NOW - finding.first_seen) / timedelta(days=1) for finding in active]
+    assert data["findings"]["open"] == len(active)
+    for severity, count in data["findings"]["by_severity"].items():
+        assert count == sum(finding.severity == severity for finding in active)
+    assert data["findings"]["by_age"] == {
+        "under_1_day": sum(age < 1 for age in ages),
+        "under_7_days": sum(1 <= age < 7 for age in ages),
+        "under_30_days": sum(7 <= age < 30 for age in ages),
+        "older": sum(age >= 30 for age in ages),
+    }
+    for row in data["findings"]["trend"]:
+        assert row["new"] == sum(finding.first_seen.date() == row["day"] for finding in findings)
+        gone = [finding.resolved_at.date() for finding in findings if finding.resolved_at]
+        assert row["resolved"] == gone.count(row["day"])
+    for row in data["events"]["per_hour"]:
+        end = min(row["hour"] + timedelta(hours=1), NOW + timedelta(microseconds=1))
+        assert row["events"] == sum(row["hour"] <= event.time < end for event in events)
+    attempts: dict[str, int] = {}
+    for event in events:
+        if event.kind == "auth.failure" and event.source_ip and event.received_at >= NOW - timedelta(hours=24):
+            attempts[event.source_ip] = attempts.get(event.source_ip, 0) + event.count
+    ranked = sorted(attempts.items(), key=lambda item: (-item[1], item[0]))
+    assert [(row["source"], row["attempts"]) for row in data["events"]["top_attack_sources"]] == ranked
+
+
+def test_a_thousand_rows_take_as_many_queries_as_ten():
+    numbers = []
+    for size in (10, 1000):
+        Finding.objects.all().delete()
+        LogEvent.objects.all().delete()
+        given_a_random_network(size)
+        with CaptureQueriesContext(connection) as queries:
+            posture(NOW)
+        numbers.append(len(queries))
+    assert numbers[0] == numbers[1] <= MOST_QUERIES
+
+
+def test_readers_who_come_at_the_same_moment_share_one_analysis():
+    readers = [client_of(role) for role in ROLES] * 2
+    together = threading.Barrier(len(readers))
+    statuses: list[int] = []
+
+    def look(client: Any) -> None:
+        try:
+            together.wait(10)
+            statuses.append(client.get(CACHED).status_code)
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=look, args=(reader,)) for reader in readers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert statuses == [200] * len(readers)
+    assert analyses() == 1
+
+
+@pytest.mark.parametrize("path", [CACHED, DASHBOARD])
+def test_the_dashboard_is_shown_while_redis_hangs(path: str, redis: RedisServer):
+    client = client_of("viewer")
+    client.get("/api/network/assets")  # the policies are known
+    os.kill(redis.pid, signal.SIGSTOP)
+    try:
+        answer = client.get(path)
+    finally:
+        os.kill(redis.pid, signal.SIGCONT)
+        wait_until_closed()
+    assert answer.status_code == 200
+    assert answer.json()["findings"]["open"] == 0
+
+
+def test_nothing_that_people_and_machines_named_becomes_markup():
+    evil = "<b onmouseover=alert(1)>"
+    asset = record_host("10.0.0.1", seen_at=timezone.now(), open_ports=[])
+    given_finding(title=evil, subject=evil, asset=asset, seen_at=timezone.now())
+    given_finding(2, title=evil, subject=evil, seen_at=timezone.now())
+    Scan.objects.create(targets=[evil], ports="80", kept_state="completed")
+    user = given_user("platform_owner", is_staff=True)
+    submit("log_analysis", {}, by=user)
+    Job.objects.update(message=evil)
+    user.username = evil
+    user.save()
+    browser = Client()
+    browser.force_login(user)
+    for status in ("processing", "failed"):
+        Job.objects.update(status=status, error=evil)
+        page = page_for(browser)
+        assert page.text.count("&lt;b onmouseover=alert(1)&gt;") >= 6
+        assert not page.all("b")
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "http://[", "//", "http://127.0.0.1 .example.org", ""])
+def test_an_address_that_is_none_is_refused_and_no_failure(url: str):
+    with pytest.raises(CommandError, match="--allow-remote"):
+        sent_traffic(url, "--password", "x")

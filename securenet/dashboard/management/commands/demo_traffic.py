@@ -71,8 +71,8 @@ class Command(BaseCommand):
 
 def is_this_machine(url: str) -> bool:
     """Say whether an address with this host never leaves the machine."""
-    host = urlsplit(url).hostname or ""
     try:
+        host = urlsplit(url).hostname or ""
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
         return False
