@@ -1,7 +1,7 @@
 # SecureNet: everything starts here. `make` lists the targets; each works in a fresh clone.
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test test-postgres chaos bench lint format types migrations deploy-check check lock clean
+.PHONY: help install run demo test test-postgres bench lint format types migrations deploy-check check lock clean
 
 # The Python that makes .venv: the first that is new enough, else the first there is, which will say what is wrong.
 PYTHON ?= $(shell for python in python3 python3.11 python3.12 python3.13 python3.14 python; do \
@@ -35,9 +35,6 @@ test: install  ## run the tests on SQLite
 
 test-postgres: install  ## run the tests on a PostgreSQL that is started for them
 	@$(VENV) -m tests.servers.postgres -- $(VENV) -m pytest $(TESTS) $(ARGS)
-
-chaos: install  ## kill, freeze and empty services under load
-	@$(VENV) -m pytest -m chaos -s $(ARGS)
 
 bench: install  ## print the measurements side by side
 	@$(VENV) -m pytest -m bench tests/benchmarks -s $(ARGS)
