@@ -19,7 +19,10 @@ from perf.throttling import ask_gate, is_limited, refusal
 
 def count_refused_request(request: Any, view: APIView) -> Problem | None:
     """Ask the gate for a request that no throttle has seen; returns the problem if a limit refuses it as well."""
-    if record_of(request).outcome is not None or not is_limited(view):
+    known = record_of(request).outcome
+    if known is not None:
+        return refusal(known.admission)
+    if not is_limited(view):
         return None
     user = getattr(request, "_user", None)  # request.user would authenticate once more
     outcome = ask_gate(request, view, caller_of(django_request(request), user))

@@ -1,8 +1,10 @@
-"""A strict Content-Security-Policy on every page: nothing is loaded from anywhere but this server."""
+"""What holds for every request: bodies say how long they are, and pages load nothing from anywhere but this server."""
 
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
+
+from perf.api.problems import Problem, problem_response
 
 STRICT = (
     "default-src 'self'; img-src 'self' data:; object-src 'none'; "
@@ -31,3 +33,16 @@ def _policy_for(path: str) -> str:
     if path == "/api/docs":
         return API_DOCS
     return RQ_PAGES if path.startswith("/admin/django_rq/") else STRICT
+
+
+class LengthRequiredMiddleware:
+    """411 for a body without a length: WSGI hands it on as an empty one, and what was sent would be ignored."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if "HTTP_TRANSFER_ENCODING" in request.META and not request.META.get("CONTENT_LENGTH"):
+            problem = Problem(411, "Length required", "Send the body with a Content-Length, not in chunks.")
+            return problem_response(problem, request)
+        return self.get_response(request)

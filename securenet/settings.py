@@ -37,6 +37,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "perf.middleware.PerformanceMiddleware",
+    "securenet.middleware.LengthRequiredMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "securenet.middleware.ContentSecurityPolicyMiddleware",

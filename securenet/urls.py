@@ -2,10 +2,11 @@
 
 from django.conf import settings
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
+from perf.api.views import UnknownPathView
 from securenet.metrics import metrics
 
 admin.site.site_header = admin.site.site_title = "SecureNet"
@@ -21,6 +22,7 @@ urlpatterns = [
     path("api/", include("perf.api.urls")),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    re_path(r"^api/", UnknownPathView.as_view()),
     path("admin/", admin.site.urls),
     path("metrics", metrics, name="metrics"),
     path("favicon.ico", RedirectView.as_view(url=f"/{settings.STATIC_URL.lstrip('/')}dashboard/icon.svg")),

@@ -21,7 +21,7 @@ from rest_framework.exceptions import (
     Throttled,
     ValidationError,
 )
-from rest_framework.response import Response
+from rest_framework.utils.encoders import JSONEncoder
 
 from perf.records import record_of
 
@@ -70,11 +70,11 @@ class Problem(APIException):
         }
 
 
-def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response | None:
+def exception_handler(error: Exception, context: Mapping[str, Any]) -> HttpResponse | None:
     """DRF's EXCEPTION_HANDLER: every error that DRF knows becomes a problem; others stay for Django's 500.
 
-    A request refused before its throttle ran (bad credentials, no permission) is counted here, so that guessing
-    is limited as well.
+    A request refused before its throttle was asked (bad credentials, no permission, a format that is not offered) is
+    counted here, so that guessing is limited as well. Problems are JSON whatever the view renders.
     """
     # DRF's views import the default throttle, and that needs this module: both come in here, not above.
     from rest_framework.views import set_rollback
@@ -83,19 +83,14 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response 
     if problem is None:
         return None
     request = context["request"]
-    if problem.status_code in (401, 403):
+    if problem.status_code in (401, 403, 406):
         from perf.refused import count_refused_request
 
         problem = count_refused_request(request, context["view"]) or problem
     _add_challenge(problem, error)
     set_rollback()
     record_of(request).problem = problem.title
-    return Response(
-        _with_request_id(problem, request),
-        status=problem.status_code,
-        headers=problem.headers,
-        content_type=CONTENT_TYPE,
-    )
+    return problem_response(problem, request)
 
 
 def as_problem(error: Exception) -> Problem | None:
@@ -124,10 +119,10 @@ def as_problem(error: Exception) -> Problem | None:
             return None
 
 
-def problem_response(problem: Problem, request: HttpRequest) -> HttpResponse:
+def problem_response(problem: Problem, request: Any) -> HttpResponse:
     """The problem as a plain Django response."""
     return HttpResponse(
-        json.dumps(_with_request_id(problem, request)),
+        json.dumps(_with_request_id(problem, request), cls=JSONEncoder),
         status=problem.status_code,
         headers=problem.headers,
         content_type=CONTENT_TYPE,

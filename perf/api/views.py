@@ -8,6 +8,7 @@ from uuid import UUID
 from django.db.models import QuerySet
 from django.http import HttpResponseBase
 from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.exceptions import NotFound
 from rest_framework.generics import GenericAPIView, get_object_or_404
 from rest_framework.permissions import BasePermission, IsAuthenticated
 from rest_framework.request import Request
@@ -65,7 +66,7 @@ class WarmView(APIView):
 
     @extend_schema(request=WarmSerializer, responses={202: JobSerializer})
     def post(self, request: Request) -> Response:
-        serializer = WarmSerializer(data=request.data or {})
+        serializer = WarmSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         job = submit("cache_warm", serializer.validated_data, by=request.user)
         return accepted(request, job)
@@ -107,6 +108,17 @@ class NewestJobsFirst(ResultPages):
     """By the time of submission."""
 
     ordering = ("-submitted_at", "-id")
+
+
+class UnknownPathView(APIView):
+    """Whatever else is below ``api/``: counted like any request, so that looking for endpoints is limited."""
+
+    permission_classes = []
+    schema = None
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        raise NotFound(f"There is nothing at {request.path}.")
 
 
 class BackgroundJobsView(GenericAPIView[Job]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from enum import StrEnum
 from typing import Any
 
@@ -50,7 +51,8 @@ class CachedDashboardView(APIView):
     @cache_api_response(tags=["dashboard", "findings", "assets", "scans"])
     def get(self, request: Request) -> Response:
         data = posture()
-        state = refresh_analysis() if is_due(data["last_analysis"]) else AnalysisState.CURRENT
+        last = data["last_analysis"]
+        state = refresh_analysis(last) if is_due(last) else AnalysisState.CURRENT
         return Response({**data, "analysis": {"state": state}})
 
 
@@ -59,10 +61,16 @@ def is_due(last_analysis: dict[str, Any] | None) -> bool:
     return last_analysis is None or last_analysis["age"] > ANALYSIS_TTL
 
 
-def refresh_analysis() -> AnalysisState:
-    """Submit an analysis, unless one waits or runs; a full queue must not keep anybody from looking."""
+def refresh_analysis(last_analysis: dict[str, Any] | None) -> AnalysisState:
+    """Submit an analysis, unless one waits or runs; a full queue must not keep anybody from looking.
+
+    Whoever looked just before another's analysis was completed comes here after it: the key gives them that same job.
+    Should it have failed, the next span of `ANALYSIS_TTL` has another.
+    """
+    outdated = last_analysis["finished_at"].isoformat() if last_analysis else "none"
+    key = f"after {outdated}, {time.time() // ANALYSIS_TTL:.0f}"
     try:
-        submit(LOG_ANALYSIS, {}, unique=True)
+        submit(LOG_ANALYSIS, {}, unique=True, idempotency_key=key)
     except QueueFull as refusal:
         log.warning("The log analysis is old, and another one was not submitted: %s", refusal)
         return AnalysisState.QUEUE_FULL

@@ -496,6 +496,9 @@ class TestDashboard:
         )
 
     def test_old_analysis_is_renewed_by_one_job_however_many_look(self, site: Site) -> None:
+        users = ("viewer", "soc-analyst", "security-admin", "platform-owner")
+        for user in users:
+            site.token(user)
         with site.client("admin") as admin:
             for job in all_results(admin, "/api/performance/background-job", type="log_analysis", status="submitted"):
                 site.await_job(admin, f"/api/performance/background-job/{job['id']}")
@@ -509,7 +512,7 @@ class TestDashboard:
             answers: list[int] = []
             threads = [
                 threading.Thread(target=lambda user=user, server=server: answers.append(look(site, user, server)))
-                for user in ("viewer", "soc-analyst", "security-admin", "platform-owner")
+                for user in users
                 for server in ("a", "b")
                 for _ in range(3)
             ]
