@@ -47,7 +47,8 @@ def matches_any_view(text: str) -> bool:
     if any(_is_on(route, view) for view in view_paths()):
         return True
     try:
-        return route.kind is RouteKind.EXACT and bool(resolve(text))
+        # A catch-all has no name; matching only that is matching nothing.
+        return route.kind is RouteKind.EXACT and resolve(text).url_name is not None
     except Resolver404:
         return False
 

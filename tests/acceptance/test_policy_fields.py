@@ -19,7 +19,6 @@ from tests.acceptance.site import Site
 CACHED = "/api/network/assets"
 
 
-
 def policy_id(site: Site, model: str, name: str) -> int:
     """The primary key of a policy."""
     return int(site.shell(f"from perf.models import {model} as m; print(m.objects.get(name={name!r}).pk)"))
@@ -312,7 +311,9 @@ class TestAccessRuleFields:
         browser.edit("accessrule", rule, role="soc_analyst")
         assert codes(site, 1, "viewer") == [200]
         assert codes(site, 1, "soc-analyst") == [403]
-        user = site.shell("from django.contrib.auth import get_user_model as u; print(u().objects.get(username='viewer').pk)")
+        user = site.shell(
+            "from django.contrib.auth import get_user_model as u; print(u().objects.get(username='viewer').pk)"
+        )
         browser.edit("accessrule", rule, role="", user=user.strip())
         assert codes(site, 1, "viewer") == [403]
         assert codes(site, 1, "soc-analyst") == [200]
@@ -344,9 +345,7 @@ class TestJobPolicyFields:
 
     def submit(self, site: Site, user: str = "soc-analyst", **params: Any) -> httpx.Response:
         with site.client(user, server="b") as client:
-            return client.post(
-                "/api/performance/background-job", json={"type": "log_analysis", "params": params}
-            )
+            return client.post("/api/performance/background-job", json={"type": "log_analysis", "params": params})
 
     def test_enabled(self, site: Site, browser: AdminBrowser, policy: int) -> None:
         browser.edit("jobpolicy", policy, enabled=False)

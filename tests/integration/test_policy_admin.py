@@ -191,11 +191,14 @@ def test_an_access_rule_concerns_exactly_one_subject(admin: Client) -> None:
 
 
 def test_a_route_that_matches_nothing_is_saved_with_a_warning(admin: Client) -> None:
-    response = edit(admin, given_limit(), route="/no/such/*")
-    assert RateLimitPolicy.objects.get().route == "/no/such/*"
-    assert any("matches nothing" in str(message) for message in response.context["messages"])
-    response = edit(admin, RateLimitPolicy.objects.get(), route="/api/performance/*")
-    assert not any("matches nothing" in str(message) for message in response.context["messages"])
+    given_limit()
+    for route in ("/no/such/*", "/api/dashbord", "dashboard:no-such-view"):
+        response = edit(admin, RateLimitPolicy.objects.get(), route=route)
+        assert RateLimitPolicy.objects.get().route == route
+        assert any("matches nothing" in str(message) for message in response.context["messages"]), route
+    for route in ("/api/performance/*", "/api/security/findings/17", "dashboard:cached"):
+        response = edit(admin, RateLimitPolicy.objects.get(), route=route)
+        assert not any("matches nothing" in str(message) for message in response.context["messages"]), route
 
 
 def test_a_role_that_no_longer_exists_stays_visible(admin: Client) -> None:
