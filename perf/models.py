@@ -15,6 +15,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models, transaction
 from django.db.models import Q
+from django.dispatch import Signal
 from django.utils.translation import gettext_lazy as _
 
 from perf import validators
@@ -25,30 +26,28 @@ MAX_LIMIT = 1_000_000_000
 MAX_COST = 1_000_000
 
 
+# Sent within the transaction of a bulk change of policies, which sends none of Django's own signals.
+changed_in_bulk = Signal()
+
+
 class PolicyQuerySet(models.QuerySet[Any]):
     """Bulk changes of policies: each is one transaction and makes a revision, as a save does."""
 
     def update(self, **values: Any) -> int:
         with transaction.atomic(using=self.db, savepoint=False):
             changed = super().update(**values)
-            _policies_changed(self.db)
+            changed_in_bulk.send(sender=self.model, using=self.db)
         return changed
 
     def bulk_create(self, *args: Any, **options: Any) -> list[Any]:
         with transaction.atomic(using=self.db, savepoint=False):
             created: list[Any] = super().bulk_create(*args, **options)
-            _policies_changed(self.db)
+            changed_in_bulk.send(sender=self.model, using=self.db)
         return created
 
     def delete(self) -> tuple[int, dict[str, int]]:
         with transaction.atomic(using=self.db, savepoint=False):
             return super().delete()
-
-
-def _policies_changed(using: str) -> None:
-    from perf.policies.revisions import policies_changed
-
-    policies_changed(using)
 
 
 class Policy(models.Model):

@@ -10,9 +10,9 @@ from typing import Any
 
 from rest_framework.views import APIView
 
-from perf.api.problems import Problem
 from perf.gate.callers import caller_of
 from perf.gate.outcome import IdentityChanged
+from perf.problems import Problem
 from perf.records import django_request, record_of
 from perf.throttling import ask_gate, is_limited, refusal
 

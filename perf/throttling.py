@@ -17,7 +17,6 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
-from perf.api.problems import Problem, problem_response
 from perf.caching.decorator import SETTINGS_ATTRIBUTE
 from perf.caching.lookup import CacheLookup, CacheSettings
 from perf.gate.callers import Caller, caller_of
@@ -25,6 +24,7 @@ from perf.gate.exchange import Inquiry, enter
 from perf.gate.outcome import Admission, Allowed, Blocked, Forbidden, IdentityChanged, Outcome, Unavailable
 from perf.policies.routes import parse_route
 from perf.policies.snapshot import LimitRule
+from perf.problems import Problem, problem_response
 from perf.records import RequestRecord, django_request, record_of
 
 if TYPE_CHECKING:

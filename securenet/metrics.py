@@ -12,10 +12,10 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
-from perf.api.problems import Problem, problem_response
 from perf.api.views import is_admin
 from perf.gate.callers import client_address
 from perf.metrics.report import performance_report
+from perf.problems import Problem, problem_response
 
 
 class SecureNetCollector(Collector):

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
 
-from perf.api.problems import Problem, problem_response
+from perf.problems import Problem, problem_response
 
 STRICT = (
     "default-src 'self'; img-src 'self' data:; object-src 'none'; "

@@ -30,6 +30,6 @@ urlpatterns = [
     path("", include("securenet.dashboard.urls_web")),
 ]
 
-handler400 = "perf.api.problems.bad_request"
-handler404 = "perf.api.problems.not_found"
-handler500 = "perf.api.problems.server_error"
+handler400 = "perf.problems.bad_request"
+handler404 = "perf.problems.not_found"
+handler500 = "perf.problems.server_error"

@@ -9,7 +9,7 @@ from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
 from rest_framework.utils import json  # refuses NaN and Infinity
 
-from perf.api.problems import Problem
+from perf.problems import Problem
 
 
 def read_bounded(stream: IO[bytes]) -> bytes:

@@ -17,7 +17,6 @@ from rest_framework.views import APIView
 
 from perf.api.jobs import accepted, watched
 from perf.api.pagination import ResultPages
-from perf.api.problems import Problem
 from perf.api.serializers import InvalidationSerializer, JobSerializer, SubmissionSerializer, WarmSerializer
 from perf.caching import invalidate
 from perf.caching.paths import routes_of_path
@@ -29,6 +28,7 @@ from perf.jobs.submit import submit
 from perf.metrics.read import WINDOWS
 from perf.metrics.report import performance_report
 from perf.models import CachePolicy, Job
+from perf.problems import Problem
 
 
 def is_admin(user: Any) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from perf.api.problems import Problem
+from perf.problems import Problem
 
 
 class QueueFull(Problem):

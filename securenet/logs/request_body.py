@@ -13,7 +13,7 @@ from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
 
 from perf.api.parsers import BoundedJSONParser, read_bounded
-from perf.api.problems import Problem
+from perf.problems import Problem
 
 # The names of a content coding know no case, and the old one of gzip still counts (RFC 9110, 8.4.1).
 PLAIN = frozenset({"", "identity"})

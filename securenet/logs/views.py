@@ -11,8 +11,8 @@ from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from perf.api.problems import Problem
 from perf.caching import cache_api_response
+from perf.problems import Problem
 from securenet.accounts.permissions import ReadOnlyOrRole
 from securenet.accounts.roles import ANALYSTS
 from securenet.logs.filters import LogEventFilter

@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from ipaddress import ip_network
 from typing import Any, Final
 
-from perf.api.problems import Problem
+from perf.problems import Problem
 from securenet.network.models import ScanTarget
 from securenet.security.scanner import PinnedAddress, PortSet, Refusal, Scope, TargetRefused, authorise
 from securenet.security.scanner.targets import HostTarget, Resolver, parse_targets, system_resolver

@@ -1,6 +1,6 @@
-"""Errors as problem details (RFC 9457).
+"""Errors as problem details (RFC 9457): what they are, and how they are written.
 
-DRF's exceptions become problems here; `Problem` is raised where more is to be said.
+`Problem` is raised where more is to be said than DRF's exceptions say; `as_problem` translates those.
 """
 
 from __future__ import annotations
@@ -16,8 +16,6 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from rest_framework.exceptions import (
     APIException,
-    AuthenticationFailed,
-    NotAuthenticated,
     Throttled,
     ValidationError,
 )
@@ -68,29 +66,6 @@ class Problem(APIException):
             "detail": str(self.detail),
             **self.members,
         }
-
-
-def exception_handler(error: Exception, context: Mapping[str, Any]) -> HttpResponse | None:
-    """DRF's EXCEPTION_HANDLER: every error that DRF knows becomes a problem; others stay for Django's 500.
-
-    A request refused before its throttle was asked (bad credentials, no permission, a format that is not offered) is
-    counted here, so that guessing is limited as well. Problems are JSON whatever the view renders.
-    """
-    # DRF's views import the default throttle, and that needs this module: both come in here, not above.
-    from rest_framework.views import set_rollback
-
-    problem = as_problem(error)
-    if problem is None:
-        return None
-    request = context["request"]
-    if problem.status_code in (401, 403, 406):
-        from perf.refused import count_refused_request
-
-        problem = count_refused_request(request, context["view"]) or problem
-    _add_challenge(problem, error)
-    set_rollback()
-    record_of(request).problem = problem.title
-    return problem_response(problem, request)
 
 
 def as_problem(error: Exception) -> Problem | None:
@@ -149,12 +124,6 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def _with_request_id(problem: Problem, request: Any) -> dict[str, Any]:
     return {**problem.body(), "request_id": record_of(request).request_id}
-
-
-def _add_challenge(problem: Problem, error: Exception) -> None:
-    challenge = getattr(error, "auth_header", None)
-    if challenge and isinstance(error, AuthenticationFailed | NotAuthenticated):
-        problem.headers.setdefault("WWW-Authenticate", challenge)
 
 
 def _title(status: int) -> str:
