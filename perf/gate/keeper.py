@@ -42,6 +42,11 @@ class Keeper:
                     self._thread = threading.Thread(target=self._run, name="perf-keeper", daemon=True)
                     self._thread.start()
 
+    def watch_store(self) -> None:
+        """Redis failed: look at it from now on, not only at the next idle tick."""
+        self.ensure_running()
+        self._wake.set()
+
     def deliver(self, name: str, action: Callable[[], object]) -> None:
         """Run ``action`` as soon as Redis takes writes; a later action of the same name replaces an earlier one."""
         with self._lock:
@@ -129,6 +134,6 @@ def _flush_at_exit() -> None:
 
 
 keeper = Keeper()
-store.on_open(keeper.ensure_running)
+store.on_open(keeper.watch_store)
 os.register_at_fork(after_in_child=keeper.forget)
 atexit.register(_flush_at_exit)

@@ -398,12 +398,13 @@ def _newest_revision(site: Site) -> str:
 
 def _await_recovery(site: Site) -> None:
     """Until both web servers use Redis again."""
-    deadline = time.monotonic() + 10
-    while not all(_has_redis(url) for url in (site.url_a, site.url_b)):
+    deadline = time.monotonic() + 15
+    while not all(_uses_redis(site, server) for server in ("a", "b")):
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    time.sleep(0.5)
 
 
-def _has_redis(url: str) -> bool:
-    return httpx.get(f"{url}/readyz", timeout=5).json()["checks"]["redis"]["state"] == "ok"
+def _uses_redis(site: Site, server: str) -> bool:
+    with site.client("admin", server=server) as client:
+        state: str = client.get("/api/performance/metrics").json()["store"]["state"]
+    return state == "up"
