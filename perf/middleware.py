@@ -82,4 +82,3 @@ def _finish(request: HttpRequest, record: RequestRecord, response: HttpResponseB
     match = request.resolver_match
     if match is not None and match.view_name:
         notes.note(f"latency:{match.view_name}:{bucket_of(total)}")
-        notes.note(f"status:{match.view_name}:{response.status_code // 100}xx")

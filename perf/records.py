@@ -28,7 +28,6 @@ class RequestRecord:
     outcome: Outcome | None = None
     cache_lookup: Any = None
     cache_status: str = ""
-    problem: str = ""
     is_warming: bool = False  # made by cache_warm: no traffic, no client's limit
     on_finish: list[Callable[[], None]] = field(default_factory=list)
 

@@ -10,7 +10,6 @@ from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated
 from rest_framework.views import set_rollback
 
 from perf.problems import Problem, as_problem, problem_response
-from perf.records import record_of
 from perf.refused import count_refused_request
 
 
@@ -28,7 +27,6 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> HttpRespo
         problem = count_refused_request(request, context["view"]) or problem
     _add_challenge(problem, error)
     set_rollback()
-    record_of(request).problem = problem.title
     return problem_response(problem, request)
 
 

@@ -219,7 +219,7 @@ class CacheLookup:
                 load_script("store_entry"),
                 [self.key, keys.lease(self.key), keys.wake(self.key), keys.invalidations(), *keys.budget()],
                 [
-                    self.token, self.asked_at, took, entry.etag, tags, "", seal_entry(entry, self.key),
+                    self.token, self.asked_at, took, entry.etag, tags, seal_entry(entry, self.key),
                     round(retention * 1000), int(setting("CACHE_BUDGET_BYTES")),
                 ],
             )  # fmt: skip

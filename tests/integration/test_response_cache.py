@@ -256,7 +256,7 @@ class TestNeverStored:
         policy.max_body_bytes = 100_000
         policy.save()
         invalidate(everything=True)
-        time.sleep(0)  # the marker of what could not be stored is keyed by the request; ask another
+        # The marker of what could not be stored is keyed by the request: ask another.
         assert is_cached(client_for(), "/api/unstorable?how=big&again=1")
 
     def test_followers_of_an_unstorable_response_do_not_queue(self) -> None:

@@ -4,8 +4,7 @@
 -- KEYS  1 entry   2 lease   3 wake list   4 invalidations
 --       5 expiries (sorted set: entry key -> microseconds)   6 sizes (hash: entry key -> bytes)   7 bytes in all
 -- ARGV  1 lease token   2 time the computing began (microseconds)   3 microseconds it took   4 etag (16 bytes)
---       5 tags of the entry, separated by spaces   6 tags of policy and view   7 sealed content
---       8 retention (milliseconds)   9 budget (bytes)
+--       5 tags, separated by spaces   6 sealed content   7 retention (milliseconds)   8 budget (bytes)
 -- reply "stored" | "lost" (the lease went to another) | "invalidated" | "too large" (for the budget)
 --
 -- Entries are bounded by a budget of their own: what expires first makes room. Sizes of entries that Redis has
@@ -45,12 +44,12 @@ redis.call('RPUSH', WAKE, '1')
 redis.call('PEXPIRE', WAKE, WAKE_MS)
 
 local all_tags = {}
-for tag in string.gmatch(tags .. ' ' .. ARGV[6], '%S+') do all_tags[#all_tags + 1] = tag end
+for tag in string.gmatch(tags, '%S+') do all_tags[#all_tags + 1] = tag end
 if is_void(INVALIDATIONS, began, all_tags) then return 'invalidated' end
 
-local blob = struct.pack('>Bdddc16I2', 1, began, NOW, tonumber(ARGV[3]), ARGV[4], #tags) .. tags .. ARGV[7]
-if not make_room(#blob, tonumber(ARGV[9])) then return 'too large' end
-local retention = tonumber(ARGV[8])
+local blob = struct.pack('>Bdddc16I2', 1, began, NOW, tonumber(ARGV[3]), ARGV[4], #tags) .. tags .. ARGV[6]
+if not make_room(#blob, tonumber(ARGV[8])) then return 'too large' end
+local retention = tonumber(ARGV[7])
 redis.call('SET', ENTRY, blob, 'PX', retention)
 redis.call('ZADD', EXPIRIES, NOW + retention * 1000, ENTRY)
 redis.call('HSET', SIZES, ENTRY, #blob)
