@@ -15,6 +15,7 @@ import pytest
 
 from tests.acceptance.browser import AdminBrowser
 from tests.acceptance.site import Site
+from tests.servers.securenet import until
 
 CACHED = "/api/network/assets"
 
@@ -387,6 +388,66 @@ class TestJobPolicyFields:
 
     def count(self, site: Site) -> int:
         return int(site.shell("from perf.models import Job; print(Job.objects.filter(type='log_analysis').count())"))
+
+
+class TestJobPolicyFieldsInTheWorker:
+    """What is edited on web server A governs the worker's run of a job that was submitted on B."""
+
+    @pytest.fixture
+    def policy(self, site: Site, browser: AdminBrowser) -> Iterator[int]:
+        pk = policy_id(site, "JobPolicy", "security_scan")
+        yield pk
+        browser.edit("jobpolicy", pk, timeout="3600", max_attempts="3", retry_backoff="10", comment="")
+
+    @pytest.fixture
+    def analyst(self, site: Site) -> Iterator[httpx.Client]:
+        with site.client("soc-analyst", server="b") as client:
+            yield client
+
+    def test_timeout(self, site: Site, browser: AdminBrowser, policy: int, analyst: httpx.Client) -> None:
+        browser.edit("jobpolicy", policy, timeout="1")
+        job = site.await_job(analyst, self.start_long_scan(analyst))
+        assert (job["status"], job["attempt"]) == ("failed", 1)
+        assert "Timed out after 1 s" in job["error"]
+
+    def test_max_attempts(self, site: Site, browser: AdminBrowser, policy: int, analyst: httpx.Client) -> None:
+        browser.edit("jobpolicy", policy, max_attempts="1")
+        job = site.await_job(analyst, self.start_scan_and_kill_the_worker(site, analyst))
+        assert (job["status"], job["attempt"]) == ("failed", 1)
+        assert "worker died" in job["error"]
+
+    def test_retry_backoff(self, site: Site, browser: AdminBrowser, policy: int, analyst: httpx.Client) -> None:
+        browser.edit("jobpolicy", policy, max_attempts="2", retry_backoff="3000")
+        location = self.start_scan_and_kill_the_worker(site, analyst)
+        self.await_status(analyst, location, "submitted")
+        seconds = site.shell(
+            "from perf.models import Job; from django.utils import timezone\n"
+            f"job = Job.objects.get(pk={location.rpartition('/')[2]!r})\n"
+            "print((job.run_after - timezone.now()).total_seconds())"
+        )
+        assert 2000 < float(seconds) < 4000
+        analyst.delete(location)
+
+    def test_comment_is_kept_with_the_revision(self, site: Site, browser: AdminBrowser, policy: int) -> None:
+        browser.edit("jobpolicy", policy, comment="the night shift scans")
+        assert "the night shift scans" in _newest_revision(site)
+
+    def start_long_scan(self, client: httpx.Client) -> str:
+        """Submit a scan that takes minutes, but for the policy; returns its address."""
+        params = {"targets": ["127.0.1.0/24"], "ports": "1-65535"}
+        accepted = client.post("/api/performance/background-job", json={"type": "security_scan", "params": params})
+        assert accepted.status_code == 202, accepted.text
+        return accepted.headers["Location"]
+
+    def start_scan_and_kill_the_worker(self, site: Site, client: httpx.Client) -> str:
+        location = self.start_long_scan(client)
+        self.await_status(client, location, "processing")
+        worker = site.run.child("rqworker")
+        os.kill(worker, signal.SIGKILL)  # its work-horse dies with it, and the supervisor starts another
+        return location
+
+    def await_status(self, client: httpx.Client, location: str, status: str) -> None:
+        until(lambda: client.get(location).json()["status"] == status, 30, lambda: client.get(location).text)
 
 
 def _newest_revision(site: Site) -> str:
