@@ -19,7 +19,10 @@ DEFAULTS: Final[dict[str, Any]] = {
     "TRUSTED_PROXIES": [],
     # Bits of an IPv6 address that make one client: providers hand out whole networks.
     "IPV6_PREFIX": 64,
-    # Processes that serve requests; `on_store_error: local` gives each its share of a limit.
+    # Clients known by address or key alone that may have a counter of their own, per limit. Those with a counter and
+    # those that had one a moment ago count; further ones share a few counters.
+    "MAX_CLIENTS": 200_000,
+    # Processes that serve requests, on all machines; `on_store_error: local` gives each its share of a limit.
     "PROCESSES": 1,
     # Whether the name a server is called by makes responses differ; False if no response contains it.
     "VARY_ON_HOST": True,

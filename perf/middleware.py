@@ -8,11 +8,12 @@ from collections.abc import Awaitable, Callable
 from typing import cast
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from perf.conf import setting
 from perf.gate.notes import notes
 from perf.metrics.latency import bucket_of
+from perf.problems import Problem, problem_response
 from perf.rate_limit_headers import rate_limit_headers
 from perf.records import RequestRecord, record_of
 
@@ -50,6 +51,10 @@ class PerformanceMiddleware:
                 await sync_to_async(_end, thread_sensitive=False)(record)
         _finish(request, record, response)
         return response
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """A problem raised in a plain Django view is answered as one."""
+        return problem_response(exception, request) if isinstance(exception, Problem) else None
 
 
 def _begin(request: HttpRequest) -> RequestRecord:

@@ -36,7 +36,8 @@ class Problem(APIException):
         title: what kind of problem, the same at each occurrence.
         detail: what is wrong here, and what to do.
         type: a URI that names the kind of problem.
-        headers: response headers, such as Retry-After.
+        headers: response headers.
+        retry_after: seconds after which a retry makes sense.
         members: further members of the problem's JSON.
     """
 
@@ -48,6 +49,7 @@ class Problem(APIException):
         *,
         type: str = "about:blank",
         headers: Mapping[str, str] | None = None,
+        retry_after: float | None = None,
         **members: Any,
     ) -> None:
         super().__init__(detail)
@@ -56,6 +58,14 @@ class Problem(APIException):
         self.type = type
         self.headers = dict(headers or {})
         self.members = members
+        self.wait: int | None = None  # where DRF's own exception handler looks for it, too
+        if retry_after is not None:
+            self.ask_to_wait(retry_after)
+
+    def ask_to_wait(self, seconds: float) -> None:
+        """Set Retry-After."""
+        self.wait = math.ceil(seconds)
+        self.headers["Retry-After"] = str(self.wait)
 
     def body(self) -> dict[str, Any]:
         """The problem as JSON data."""
@@ -86,8 +96,7 @@ def as_problem(error: Exception) -> Problem | None:
             )
         case Throttled():
             wait = getattr(error, "wait", None)
-            headers = {"Retry-After": str(math.ceil(wait))} if wait else {}
-            return Problem(429, "Too many requests", str(error.detail), headers=headers)
+            return Problem(429, "Too many requests", str(error.detail), retry_after=wait or None)
         case APIException():
             return Problem(error.status_code, _title(error.status_code), str(error.detail))
         case _:

@@ -14,22 +14,32 @@ from typing import Any
 from django.http import HttpRequest
 
 from perf.gate.callers import Caller
-from perf.gate.outcome import CacheAnswer, Outcome
+from perf.gate.outcome import CacheAnswer, Outcome, together
 
 
 @dataclass(slots=True)
 class RequestRecord:
-    """Filled while the request is answered; ``cache_status`` holds the parameters of the Cache-Status header."""
+    """Filled while the request is answered; ``cache_status`` holds the parameters of the Cache-Status header.
+
+    ``outcome`` is all that was decided about the request so far, ``was_throttled`` says whether its policies were
+    asked as well, and not only limits written in code.
+    """
 
     started: float = field(default_factory=time.perf_counter)
     request_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     gate_seconds: float = 0.0
     caller: Caller | None = None
     outcome: Outcome | None = None
+    was_throttled: bool = False
     cache_lookup: Any = None
     cache_status: str = ""
     is_warming: bool = False  # made by cache_warm: no traffic, no client's limit
     on_finish: list[Callable[[], None]] = field(default_factory=list)
+
+    def keep(self, outcome: Outcome) -> None:
+        """Add what one exchange decided."""
+        self.gate_seconds += outcome.seconds
+        self.outcome = outcome if self.outcome is None else together(self.outcome, outcome)
 
     def take_answer(self) -> CacheAnswer | None:
         """What the cache answered in the request's exchange."""

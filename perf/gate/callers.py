@@ -13,21 +13,26 @@ from django.utils.module_loading import import_string
 
 from perf.conf import setting
 from perf.gate import keys
-from perf.policies.snapshot import IPAddress
+from perf.policies.snapshot import IPAddress, LimitRule
 
 UNKNOWN_ADDRESS = ipaddress.IPv6Address("::")
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The one who asks. ``version`` is the identity version the credentials carry; empty if they carry none."""
+    """The one who asks.
+
+    ``address`` is None where no request is at hand. ``version`` is the identity version the credentials carry; empty
+    if they carry none. ``key`` is what code that names its clients itself counts by, whatever a policy says.
+    """
 
     user_id: str | None
     roles: frozenset[str]
-    address: IPAddress
+    address: IPAddress | None
     version: str = ""
     superuser: bool = False
     name: str = field(default="", compare=False)
+    key: str | None = None
 
     def counted_as(self, count_by: str) -> tuple[str, ...]:
         """The parts that identify the caller under a policy's ``count_by``."""
@@ -35,7 +40,9 @@ class Caller:
             case "user" | "user_or_ip" if self.user_id is not None:
                 return ("user", self.user_id)
             case "user" | "user_or_ip" | "ip":
-                return ("ip", str(client_network(self.address)))
+                return ("ip", str(client_network(self.address or UNKNOWN_ADDRESS)))
+            case "key":
+                return ("key", self.key or "")
             case "role":
                 return ("role", *sorted(self.roles))
             case _:
@@ -125,14 +132,21 @@ def client_network(address: IPAddress) -> IPAddress | ipaddress.IPv6Network:
     return ipaddress.IPv6Network((address, setting("IPV6_PREFIX")), strict=False)
 
 
-def counter_key(rule_id: int | str, algorithm: str, caller: Caller, count_by: str) -> str:
-    """The key of what ``caller`` used of a limit; remembered, since the same clients come again and again."""
-    return _counter_key(rule_id, algorithm, caller.counted_as(count_by), setting("KEY_PREFIX"))
+def counter_keys(rule: LimitRule, caller: Caller) -> tuple[str, ...]:
+    """The keys of what ``caller`` used of a limit; remembered, since the same clients come again and again.
+
+    Its counter; and for clients nobody vouches for, whose number has to be bounded, the limit's tally of clients and
+    the counter that is shared when there are too many.
+    """
+    return _counter_keys(rule.id, rule.algorithm, caller.counted_as(rule.count_by), setting("KEY_PREFIX"))
 
 
 @lru_cache(maxsize=8192)
-def _counter_key(rule_id: int | str, algorithm: str, parts: tuple[str, ...], _prefix: str) -> str:
-    return keys.counter(rule_id, algorithm, parts)
+def _counter_keys(rule_id: int | str, algorithm: str, parts: tuple[str, ...], _prefix: str) -> tuple[str, ...]:
+    counter = keys.counter(rule_id, algorithm, parts)
+    if parts[0] not in ("ip", "key"):
+        return (counter,)
+    return counter, keys.tally(rule_id, algorithm), keys.shared_counter(rule_id, algorithm, parts)
 
 
 def _claimed_addresses(request: HttpRequest) -> list[str]:

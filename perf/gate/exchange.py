@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.http import HttpRequest
 
 from perf.conf import setting
 from perf.gate import keys
-from perf.gate.callers import Caller, counter_key
+from perf.gate.callers import Caller, counter_keys
 from perf.gate.keeper import keeper
 from perf.gate.labels import seal_label
 from perf.gate.local import limiter
@@ -59,6 +59,7 @@ class Inquiry:
     ``limited`` asks for the rate-limit policies of the route; ``own_limits`` adds limits written in code, and
     ``named_limits`` policies by name. ``query_for`` makes the cache query from the cache policy that matches, or None
     where the response is not to be cached; leave it None if there is no cache. ``quiet`` counts no statistics.
+    ``throttle_scope`` is what a DRF view calls its group of limits.
     """
 
     method: str
@@ -68,6 +69,7 @@ class Inquiry:
     limited: bool = False
     own_limits: tuple[LimitRule, ...] = ()
     named_limits: tuple[str, ...] = ()
+    throttle_scope: str = ""
     query_for: Callable[[CacheRule | None], EntryQuery | None] | None = None
     quiet: bool = False
 
@@ -137,7 +139,14 @@ def _plan(inquiry: Inquiry, snapshot: Snapshot) -> _Plan:
     verdict = snapshot.access.verdict(caller.user_id, caller.roles, caller.address, time.time())
     if verdict is not None and verdict.effect == "blocked":
         return _Plan(snapshot, Forbidden(verdict.rule, verdict.reason), (), None)
-    match = snapshot.match(inquiry.path, inquiry.view_name, inquiry.method, caller.roles, caller.user_id is not None)
+    match = snapshot.match(
+        inquiry.path,
+        inquiry.view_name,
+        inquiry.method,
+        caller.roles,
+        caller.user_id is not None,
+        inquiry.throttle_scope,
+    )
     limits: tuple[LimitRule, ...] = ()
     if verdict is None:
         if inquiry.limited:
@@ -150,7 +159,9 @@ def _plan(inquiry: Inquiry, snapshot: Snapshot) -> _Plan:
 
 def _chosen_limits(inquiry: Inquiry, snapshot: Snapshot) -> tuple[LimitRule, ...]:
     caller = inquiry.caller
-    named = (snapshot.by_name[name] for name in inquiry.named_limits if name in snapshot.by_name)
+    named = [snapshot.by_name[name] for name in inquiry.named_limits if name in snapshot.by_name]
+    if caller.key is not None:
+        named = [replace(rule, count_by="key") for rule in named]
     return tuple(
         rule for rule in (*named, *inquiry.own_limits) if rule.concerns(caller.roles, caller.user_id is not None)
     )
@@ -166,7 +177,7 @@ def _keys(inquiry: Inquiry, plan: _Plan) -> list[str]:
         keys.invalidations(),
         plan.query.key if plan.query else revision,
         keys.lease(plan.query.key) if plan.query else revision,
-        *(counter_key(rule.id, rule.algorithm, caller, rule.count_by) for rule in plan.limits),
+        *(key for rule in plan.limits for key in counter_keys(rule, caller)),
     ]
 
 
@@ -198,6 +209,7 @@ def _arguments(inquiry: Inquiry, plan: _Plan) -> list[Any]:
             rule.cost,
             "observe" if rule.observe else "",
             "penalty" if rule.penalty else "",
+            setting("MAX_CLIENTS") if len(counter_keys(rule, inquiry.caller)) > 1 else 0,
         )
     return arguments
 
@@ -228,6 +240,22 @@ def _note_blocked(caller: Caller, admission: Admission) -> None:
         notes.note(f"!{seal_label(caller.label(admission.violated[0].rule.count_by))}")
 
 
+def _note_decided(inquiry: Inquiry, admission: Admission) -> None:
+    """What was decided without Redis is counted as soon as it is back, as its script would have."""
+    if inquiry.quiet:
+        return
+    if isinstance(admission, Allowed | Blocked):
+        all_allow = isinstance(admission, Allowed)
+        for state in admission.limits:
+            outcome = "allowed" if state.allowed else "observed" if state.rule.observe else "blocked"
+            if all_allow or outcome != "allowed":
+                notes.note(f"limit:{state.rule.id}:{outcome}")
+        notes.note("request:allowed" if all_allow else "request:blocked")
+        _note_blocked(inquiry.caller, admission)
+    elif isinstance(admission, Forbidden):
+        notes.note("rule:blocked")
+
+
 def _without_store(inquiry: Inquiry, plan: _Plan, started: float) -> Outcome:
     """Decide without Redis: deny wins, then what this process itself has counted."""
     denied = tuple(rule.name for rule in plan.limits if rule.on_store_error == "deny" and not rule.observe)
@@ -237,14 +265,13 @@ def _without_store(inquiry: Inquiry, plan: _Plan, started: float) -> Outcome:
     elif denied:
         admission = Unavailable(denied, STORE_RETRY_SECONDS)
     else:
-        caller, processes = inquiry.caller, int(setting("PROCESSES"))
-        admission = _judged(
-            tuple(
-                limiter.decide(rule, "\0".join(caller.counted_as(rule.count_by)), processes)
-                for rule in plan.limits
-                if rule.on_store_error == "local"
-            )
-        )
+        local = [
+            (rule, "\0".join(inquiry.caller.counted_as(rule.count_by)))
+            for rule in plan.limits
+            if rule.on_store_error == "local"
+        ]
+        admission = _judged(limiter.decide(local, int(setting("PROCESSES"))))
+    _note_decided(inquiry, admission)
     notes.note("request:store_down")
     return Outcome(
         admission=admission,

@@ -15,6 +15,7 @@ from django.conf import settings
 
 from perf.conf import setting
 
+SHARED_COUNTERS = 1024
 _ALGORITHM_LETTERS = {"sliding_window": "s", "fixed_window": "f", "token_bucket": "t"}
 
 
@@ -35,6 +36,17 @@ def identity(user_id: str) -> str:
 def counter(rule_id: int | str, algorithm: str, identity_parts: tuple[str, ...]) -> str:
     """What one client used of one limit. The limit itself is not in the key: a changed one keeps the count."""
     return _key(f"limit:{rule_id}:{_ALGORITHM_LETTERS[algorithm]}:{digest(identity_parts)}")
+
+
+def tally(rule_id: int | str, algorithm: str) -> str:
+    """How many clients have counters of their own under a limit."""
+    return _key(f"clients:{rule_id}:{_ALGORITHM_LETTERS[algorithm]}")
+
+
+def shared_counter(rule_id: int | str, algorithm: str, identity_parts: tuple[str, ...]) -> str:
+    """The counter of a client that comes when too many have one of their own: a few for all, by its digest."""
+    number = int.from_bytes(digest(identity_parts)[:4].encode(), "big") % SHARED_COUNTERS
+    return _key(f"limit:{rule_id}:{_ALGORITHM_LETTERS[algorithm]}:shared:{number}")
 
 
 def entry(parts: Iterable[str]) -> str:

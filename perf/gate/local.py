@@ -1,48 +1,109 @@
-"""Limits without Redis: each process holds its share, in memory, until Redis is back."""
+"""Limits without Redis: each process holds its share, in memory, until Redis is back.
+
+Whatever the algorithm of a policy, its share is kept as a sliding window, by the scheme of sliding_window.lua: never
+more than the share in any period, in constant memory per client.
+"""
 
 from __future__ import annotations
 
+import math
 import time
-from collections import OrderedDict, deque
+from collections import OrderedDict
+from collections.abc import Sequence
 from threading import Lock
 
 from perf.gate.outcome import LimitState
 from perf.policies.snapshot import LimitRule
 
-MAX_CLIENTS = 10_000
+MAX_COUNTERS = 10_000
+SUB_WINDOWS = 24
+
+
+class Counter:
+    """What one client used of one limit: per sub-window the time of its latest request, and the amount."""
+
+    __slots__ = ("used", "uses")
+
+    def __init__(self) -> None:
+        self.uses: list[tuple[float, int]] = []
+        self.used = 0
+
+    def forget(self, before: float) -> None:
+        """Drop what was used at or before this time."""
+        kept = [use for use in self.uses if use[0] > before]
+        if len(kept) < len(self.uses):
+            self.uses = kept
+            self.used = sum(amount for _, amount in kept)
+
+    def charge(self, amount: int, now: float, width: float) -> None:
+        """Use ``amount``; ``width`` is that of a sub-window in seconds."""
+        self.used += amount
+        if self.uses and math.floor(self.uses[-1][0] / width) == math.floor(now / width):
+            amount += self.uses.pop()[1]
+        self.uses.append((now, amount))
+
+    def time_of(self, amount: int) -> float:
+        """When the last of the oldest ``amount`` was used."""
+        for at, used in self.uses:
+            amount -= used
+            if amount <= 0:
+                return at
+        return self.uses[-1][0]
 
 
 class LocalLimiter:
-    """A sliding log per client and rule; the log holds at most the process's share of the limit."""
+    """The counters of this process; the least recently used go when there are too many."""
 
     def __init__(self) -> None:
-        self._logs: OrderedDict[tuple[int | str, str], deque[float]] = OrderedDict()
+        self._counters: OrderedDict[tuple[int | str, str], Counter] = OrderedDict()
         self._lock = Lock()
 
-    def decide(self, rule: LimitRule, client: str, processes: int, now: float | None = None) -> LimitState:
-        """Decide one request by ``rule``'s share for one of ``processes``; ``now`` in monotonic seconds."""
-        now = time.monotonic() if now is None else now
-        share = max(1, rule.limit // max(1, processes))
-        with self._lock:
-            log = self._log(rule, client)
-            while log and log[0] + rule.period <= now:
-                log.popleft()
-            allowed = len(log) + rule.cost <= share
-            if allowed:
-                log.extend([now] * rule.cost)
-            remaining = max(0, share - len(log))
-            reset = log[0] + rule.period - now if log else 0.0
-            missing = len(log) + rule.cost - share
-            wait = 0.0 if allowed else log[min(missing, len(log)) - 1] + rule.period - now if log else rule.period
-        return LimitState(rule, allowed, remaining, reset, wait)
+    def decide(
+        self, limits: Sequence[tuple[LimitRule, str]], processes: int, now: float | None = None
+    ) -> tuple[LimitState, ...]:
+        """Decide one request by this process's share, one of ``processes``, of all its limits together.
 
-    def _log(self, rule: LimitRule, client: str) -> deque[float]:
+        Args:
+            limits: the rules, and by what name each counts the client.
+            processes: how many processes share the limits.
+            now: monotonic seconds; the clock's by default.
+
+        As in the gate, nothing is charged unless all allow, but for penalties.
+        """
+        now = time.monotonic() if now is None else now
+        with self._lock:
+            counters = [self._counter(rule, client) for rule, client in limits]
+            shares = [_share(rule, processes) for rule, _ in limits]
+            allowed = []
+            for (rule, _), counter, share in zip(limits, counters, shares, strict=True):
+                counter.forget(before=now - rule.period)
+                allowed.append(counter.used + rule.cost <= share)
+            all_allow = all(yes or rule.observe for yes, (rule, _) in zip(allowed, limits, strict=True))
+            states = []
+            for (rule, _), counter, share, yes in zip(limits, counters, shares, allowed, strict=True):
+                if rule.cost and (all_allow if yes else rule.penalty):
+                    counter.charge(rule.cost, now, rule.period / SUB_WINDOWS)
+                states.append(_state(rule, counter, share, yes, now))
+            return tuple(states)
+
+    def _counter(self, rule: LimitRule, client: str) -> Counter:
         key = (rule.id, client)
-        log = self._logs.setdefault(key, deque())
-        self._logs.move_to_end(key)
-        while len(self._logs) > MAX_CLIENTS:
-            self._logs.popitem(last=False)
-        return log
+        counter = self._counters.setdefault(key, Counter())
+        self._counters.move_to_end(key)
+        while len(self._counters) > MAX_COUNTERS:
+            self._counters.popitem(last=False)
+        return counter
+
+
+def _share(rule: LimitRule, processes: int) -> int:
+    """At least one request, so that a small limit does not become a ban."""
+    return max(1, rule.cost, rule.limit // max(1, processes))
+
+
+def _state(rule: LimitRule, counter: Counter, share: int, allowed: bool, now: float) -> LimitState:
+    reset = counter.uses[0][0] + rule.period - now if counter.uses else 0.0
+    wait = 0.0 if allowed else counter.time_of(counter.used + rule.cost - share) + rule.period - now
+    return LimitState(rule, allowed, max(0, share - counter.used), reset, wait)
 
 
 limiter = LocalLimiter()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from perf.policies.snapshot import LimitRule
@@ -96,6 +96,14 @@ class Outcome:
     revision: int
     seconds: float
     identity_checked: bool
+
+
+def together(earlier: Outcome, later: Outcome) -> Outcome:
+    """What two exchanges of one request decided: its client stands under the limits of both."""
+    admission = later.admission
+    if isinstance(earlier.admission, Allowed) and isinstance(admission, Allowed | Blocked):
+        admission = replace(admission, limits=earlier.admission.limits + admission.limits)
+    return replace(later, admission=admission, cache=later.cache or earlier.cache)
 
 
 @dataclass(frozen=True, slots=True)

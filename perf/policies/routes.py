@@ -1,7 +1,8 @@
 """Routes: what a policy matches. Pure; matching takes time linear in path and pattern, whatever the pattern.
 
 A route is ``*`` (every request), a path pattern that starts with ``/`` and in which ``*`` stands for any run of
-characters (also ``/``), or the name of a Django view such as ``security:findings``.
+characters (also ``/``), the name of a Django view such as ``security:findings``, or ``scope:uploads`` for the DRF
+views whose ``throttle_scope`` is ``uploads``.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 MAX_LENGTH = 200
+SCOPE_ROUTE = "scope:"
 _VIEW_NAME = re.compile(r"[A-Za-z_][\w.-]*(?::[A-Za-z_][\w.-]*)*")
 _PATH = re.compile(r"/[\x21-\x7e]*")
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from perf.policies.routes import Route, RouteKind
+from perf.policies.routes import SCOPE_ROUTE, Route, RouteKind
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -38,7 +38,10 @@ class CacheRule:
 
 @dataclass(frozen=True, slots=True)
 class LimitRule:
-    """A `RateLimitPolicy`, compiled. ``period`` in seconds; ``capacity`` is the burst of a token bucket."""
+    """A `RateLimitPolicy`, compiled, or a limit written in code.
+
+    ``period`` in seconds; ``capacity`` is the burst of a token bucket. Limits in code may count by ``key``.
+    """
 
     id: int | str
     name: str
@@ -100,9 +103,11 @@ class RuleIndex(Generic[RuleT]):
                     self._globs.append(rule)
         self._prefix_lengths = sorted({len(prefix) for prefix in self._prefixes})
 
-    def candidates(self, path: str, view_name: str, method: str) -> list[RuleT]:
+    def candidates(self, path: str, view_name: str, method: str, throttle_scope: str = "") -> list[RuleT]:
         """The rules for ``method`` on the route of ``path`` and ``view_name``, lowest position first."""
         groups = [self._any, self._exact.get(path, ()), self._views.get(view_name, ())]
+        if throttle_scope:
+            groups.append(self._views.get(SCOPE_ROUTE + throttle_scope, ()))
         groups.extend(self._prefixes.get(path[:length], ()) for length in self._prefix_lengths if length <= len(path))
         groups.append([rule for rule in self._globs if rule.route.matches(path, view_name)])
         found = [rule for group in groups for rule in group if not rule.methods or method in rule.methods]
@@ -137,9 +142,12 @@ class AccessTable:
         }
 
     def verdict(
-        self, user_id: str | None, roles: frozenset[str], address: IPAddress, now: float
+        self, user_id: str | None, roles: frozenset[str], address: IPAddress | None, now: float
     ) -> AccessVerdict | None:
-        """The rule that concerns this caller at Unix time ``now``; blocked wins over exempt."""
+        """The rule that concerns this caller at Unix time ``now``; blocked wins over exempt.
+
+        Rules about networks don't concern callers without an address.
+        """
         if not (self._users or self._roles or self._networks):
             return None
         found: list[AccessVerdict] = []
@@ -147,8 +155,9 @@ class AccessTable:
             found.extend(self._users.get(user_id, ()))
         for role in roles:
             found.extend(self._roles.get(role, ()))
-        for length in self._prefix_lengths[address.version]:
-            found.extend(self._networks.get((address.version, length, _prefix(address, length)), ()))
+        if address is not None:
+            for length in self._prefix_lengths[address.version]:
+                found.extend(self._networks.get((address.version, length, _prefix(address, length)), ()))
         valid = [verdict for verdict in found if verdict.expires_at is None or verdict.expires_at > now]
         return min(valid, key=lambda verdict: (verdict.effect != "blocked", verdict.rule), default=None)
 
@@ -174,25 +183,36 @@ class Snapshot:
     limits: RuleIndex[LimitRule]
     access: AccessTable
     by_name: Mapping[str, LimitRule] = field(default_factory=dict)
-    _memo: dict[tuple[str, str, str, frozenset[str], bool], Match] = field(default_factory=dict)
+    _memo: dict[tuple[str, str, str, frozenset[str], bool, str], Match] = field(default_factory=dict)
 
-    def match(self, path: str, view_name: str, method: str, roles: frozenset[str], signed_in: bool) -> Match:
+    def match(
+        self,
+        path: str,
+        view_name: str,
+        method: str,
+        roles: frozenset[str],
+        signed_in: bool,
+        throttle_scope: str = "",
+    ) -> Match:
         """The policies for a request; remembered, since the same routes come again and again.
 
         A limit that counts by user concerns signed-in callers only; for others the next policy of its scope decides.
+        ``throttle_scope`` is the DRF view's own, matched by the route ``scope:<it>``.
         """
-        key = (path, view_name, method, roles, signed_in)
+        key = (path, view_name, method, roles, signed_in, throttle_scope)
         known = self._memo.get(key)
         if known is None:
-            known = self._match(path, view_name, method, roles, signed_in)
+            known = self._match(*key)
             if len(self._memo) >= _MEMO_SIZE:
                 self._memo.clear()
             self._memo[key] = known
         return known
 
-    def _match(self, path: str, view_name: str, method: str, roles: frozenset[str], signed_in: bool) -> Match:
+    def _match(
+        self, path: str, view_name: str, method: str, roles: frozenset[str], signed_in: bool, throttle_scope: str
+    ) -> Match:
         by_scope: dict[str, LimitRule] = {}
-        for rule in self.limits.candidates(path, view_name, method):
+        for rule in self.limits.candidates(path, view_name, method, throttle_scope):
             if rule.scope not in by_scope and rule.concerns(roles, signed_in):
                 by_scope[rule.scope] = rule
         return Match(next(iter(self.caches.candidates(path, view_name, method)), None), tuple(by_scope.values()))

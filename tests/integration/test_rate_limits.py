@@ -12,7 +12,7 @@ from django.test import AsyncClient, Client
 from django_redis import get_redis_connection
 
 from perf.models import AccessRule, RateLimitPolicy
-from perf.throttling import parse_rate
+from perf.rate_limiting import parse_rate
 from tests.integration.helpers import client_for, given_limit, given_user, settle, statuses
 
 pytestmark = pytest.mark.urls("tests.integration.site")

@@ -1,21 +1,26 @@
 -- fixed_window.lua: at most `limit` in each period counted from the epoch. Cheap, and up to twice the limit may
 -- come around the edge of two windows.
 --
--- Stored: ">dd" number of the window, amount used in it.
+-- Stored: ">ddd" number of the window, amount used in it, time of the last charge (microseconds).
 
 local fixed_window = {}
 
 function fixed_window.read(raw, now, rule)
   local state = {window = math.floor(now / rule.period), used = 0, now = now, rule = rule}
   if raw then
-    local window, used = struct.unpack('>dd', raw)
-    if window >= state.window then state.window, state.used = window, used end
+    local window, used, last = struct.unpack('>ddd', raw)
+    if window >= state.window then state.window, state.used, state.last = window, used, last end
   end
   return state
 end
 
 function fixed_window.charge(state, amount)
   state.used = state.used + amount
+end
+
+-- When the client was charged last; nil if that is forgotten.
+function fixed_window.last(state)
+  return state.last
 end
 
 function fixed_window.remaining(state)
@@ -32,5 +37,5 @@ function fixed_window.wait(state, amount)
 end
 
 function fixed_window.write(state)
-  return struct.pack('>dd', state.window, state.used), fixed_window.reset(state)
+  return struct.pack('>ddd', state.window, state.used, state.now), fixed_window.reset(state)
 end

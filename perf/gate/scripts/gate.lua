@@ -5,14 +5,15 @@
 --       3 statistics, prefix           4 ranking of blocked clients, prefix
 --       5 invalidations (sorted set: tag -> microseconds)
 --       6 entry   7 lease              (only read where the cache is asked)
---       8 ... counters, one per limit
+--       8 ... per limit its counter; where clients are bounded, also their tally and the shared counter
 -- ARGV  1 revision the caller decided by
 --       2 identity version the caller presents, or ""
 --       3 mode: "count" | "blocked" (an access rule refuses; only counted) | "quiet" (look again; nothing counted)
 --       4 number of limits             5 "get" to ask the cache, else ""
 --       6 cache policy's id            7 TTL   8 stale while revalidate   9 stale if error (microseconds)
 --      10 etag the caller holds       11 lease token   12 lease (milliseconds)   13 tags, separated by spaces
---      then per limit: id, algorithm, limit, period (microseconds), capacity, cost, "observe"/"", "penalty"/""
+--      then per limit: id, algorithm, limit, period (microseconds), capacity, cost, "observe"/"", "penalty"/"",
+--      and how many clients may have a counter of their own, 0 for any number (see clients.lua)
 --      then pairs of field and number to add to the statistics
 -- reply {"behind", published}          the caller's revision is not the published one; nothing happened
 --       {"changed", version}           the caller's identity changed; nothing happened
@@ -23,7 +24,7 @@
 
 local REVISION, IDENTITY, STATISTICS, RANKING = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local INVALIDATIONS, ENTRY, LEASE = KEYS[5], KEYS[6], KEYS[7]
-local FIRST_COUNTER, FIRST_LIMIT, LIMIT_ARGS = 8, 14, 8
+local FIRST_COUNTER, FIRST_LIMIT, LIMIT_ARGS = 8, 14, 9
 
 local published = redis.call('GET', REVISION)
 if published ~= ARGV[1] then return {'behind', published or ''} end
@@ -39,12 +40,15 @@ local NOW = time[1] * 1000000 + time[2]
 --@include sliding_window.lua
 --@include fixed_window.lua
 --@include token_bucket.lua
+--@include clients.lua
 --@include entry.lua
 
 local algorithms = {sliding_window = sliding_window, fixed_window = fixed_window, token_bucket = token_bucket}
 local mode, limit_count = ARGV[3], tonumber(ARGV[4])
 local first_statistic = FIRST_LIMIT + limit_count * LIMIT_ARGS
 record(first_statistic)
+
+local next_key = FIRST_COUNTER
 
 local function read_limit(i)
   local at = FIRST_LIMIT + (i - 1) * LIMIT_ARGS
@@ -53,16 +57,27 @@ local function read_limit(i)
   }
   local algorithm = algorithms[ARGV[at + 1]]
   local limit = {
-    key = KEYS[FIRST_COUNTER + i - 1], id = ARGV[at], algorithm = algorithm, cost = tonumber(ARGV[at + 5]),
+    key = KEYS[next_key], id = ARGV[at], algorithm = algorithm, cost = tonumber(ARGV[at + 5]),
     observe = ARGV[at + 6] ~= '', penalty = ARGV[at + 7] ~= '',
   }
-  limit.state = algorithm.read(redis.call('GET', limit.key) or nil, NOW, rule)
+  local raw, most = redis.call('GET', limit.key) or nil, tonumber(ARGV[at + 8])
+  if most > 0 then
+    limit.tally = KEYS[next_key + 1]
+    if not raw and is_crowded(limit.tally, rule, most) then
+      limit.key, limit.tally = KEYS[next_key + 2], nil
+      raw = redis.call('GET', limit.key) or nil
+    end
+    next_key = next_key + 2
+  end
+  next_key = next_key + 1
+  limit.state = algorithm.read(raw, NOW, rule)
   limit.allowed = algorithm.remaining(limit.state) >= limit.cost
   return limit
 end
 
 local function charge(limit)
   if limit.cost == 0 then return end
+  if limit.tally then tally(limit) end
   limit.algorithm.charge(limit.state, limit.cost)
   local raw, lifetime = limit.algorithm.write(limit.state)
   redis.call('SET', limit.key, raw, 'PX', math.max(1, math.ceil(lifetime / 1000)))

@@ -59,6 +59,11 @@ function sliding_window.charge(state, amount)
   state.used = state.used + amount
 end
 
+-- When the client was charged last; nil if that is forgotten.
+function sliding_window.last(state)
+  return state.times[state.n]
+end
+
 function sliding_window.remaining(state)
   return state.rule.limit - state.used
 end

@@ -10,6 +10,7 @@ function token_bucket.read(raw, now, rule)
   local state = {level = 0, now = now, rule = rule}
   if raw then
     local level, time, period = struct.unpack('>ddd', raw)
+    state.last = time
     if time > now then state.now = time end
     if period ~= rule.period then level = math.ceil(level / period * rule.period) end
     state.level = math.max(0, level - rule.limit * (state.now - time))
@@ -21,6 +22,11 @@ end
 function token_bucket.charge(state, amount)
   local rule = state.rule
   state.level = math.min(state.level + amount * rule.period, 2 * rule.capacity * rule.period)
+end
+
+-- When the client was charged last; nil if that is forgotten.
+function token_bucket.last(state)
+  return state.last
 end
 
 function token_bucket.remaining(state)

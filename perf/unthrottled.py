@@ -14,14 +14,15 @@ from perf.gate.callers import caller_of
 from perf.gate.outcome import IdentityChanged
 from perf.problems import Problem
 from perf.records import django_request, record_of
-from perf.throttling import ask_gate, is_limited, refusal
+from perf.refusals import refusal
+from perf.throttling import ask_gate, is_limited
 
 
 def count_refused_request(request: Any, view: APIView) -> Problem | None:
     """Ask the gate for a request that no throttle has seen; returns the problem if a limit refuses it as well."""
-    known = record_of(request).outcome
-    if known is not None:
-        return refusal(known.admission)
+    record = record_of(request)
+    if record.was_throttled and record.outcome is not None:
+        return refusal(record.outcome.admission)
     if not is_limited(view):
         return None
     user = getattr(request, "_user", None)  # request.user would authenticate once more
