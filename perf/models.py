@@ -259,8 +259,13 @@ class RateLimitPolicy(RoutedPolicy):
         verbose_name = _("rate limit policy")
         verbose_name_plural = _("rate limit policies")
         constraints = [
-            models.CheckConstraint(condition=Q(limit__gte=1), name="perf_limit_positive"),
-            models.CheckConstraint(condition=Q(period__gte=1), name="perf_period_positive"),
+            # Bulk changes and fixtures pass no form, and a negative cost would mint budget.
+            models.CheckConstraint(condition=Q(limit__range=(1, MAX_LIMIT)), name="perf_limit_in_range"),
+            models.CheckConstraint(condition=Q(period__range=(1, MAX_SECONDS)), name="perf_period_in_range"),
+            models.CheckConstraint(condition=Q(cost__range=(0, MAX_COST)), name="perf_cost_in_range"),
+            models.CheckConstraint(
+                condition=Q(burst=None) | Q(burst__range=(1, MAX_LIMIT)), name="perf_burst_in_range"
+            ),
         ]
 
     @property

@@ -62,6 +62,11 @@ def caller_of(request: HttpRequest, user: Any = None, version: str = "") -> Call
     address = client_address(request)
     if user is None or not user.is_authenticated:
         return Caller(None, frozenset(), address)
+    return caller_of_user(user, address, version)
+
+
+def caller_of_user(user: Any, address: IPAddress | None = None, version: str = "") -> Caller:
+    """The caller that a signed-in ``user`` is."""
     return Caller(
         user_id=str(user.pk),
         roles=roles_of(user),

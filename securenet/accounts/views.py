@@ -17,6 +17,7 @@ from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.tokens import RefreshToken
 
 from securenet.accounts.identity import is_outdated
+from securenet.accounts.limits import count_sign_in
 from securenet.accounts.models import User
 from securenet.accounts.serializers import (
     AccessSerializer,
@@ -46,6 +47,7 @@ class TokenView(SignInView):
     def post(self, request: Request) -> Response:
         serializer = CredentialsSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
+        count_sign_in(serializer.validated_data["username"])
         user = authenticate(request._request, **serializer.validated_data)
         if user is None:
             raise AuthenticationFailed("Username and password do not match an active account.")

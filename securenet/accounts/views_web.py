@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from django.contrib.auth.views import LoginView
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.decorators import method_decorator
 
-from perf.throttling import rate_limit
-
-POLICY: Final = "authentication"
+from securenet.accounts.limits import by_address, by_name
 
 
-@method_decorator(rate_limit(policy=POLICY), name="post")
+@method_decorator([by_address, by_name], name="post")
 class SignInPage(LoginView):
     """The sign-in form; who is signed in already is sent on."""
 
@@ -24,7 +22,7 @@ class SignInPage(LoginView):
 
 def with_limited_posts(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
     """``view`` with its POST requests under the policy for sign-ins."""
-    limited = rate_limit(policy=POLICY)(view)
+    limited = by_address(by_name(view))
 
     def limited_view(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         return limited(request, *args, **kwargs) if request.method == "POST" else view(request, *args, **kwargs)

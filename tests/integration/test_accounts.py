@@ -410,3 +410,47 @@ def test_setup_says_when_the_chosen_password_is_weak(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("SECURENET_ADMIN_PASSWORD", "12345")
     assert "weak" in set_up()
     assert User.objects.get(username="admin").check_password("12345")
+
+
+# --- Guessing
+
+
+@pytest.fixture
+def two_sign_ins_an_hour():
+    RateLimitPolicy.objects.filter(name="authentication").delete()
+    return RateLimitPolicy.objects.create(
+        name="authentication", route="/api/auth/*", count_by="ip", limit=2, period=3600
+    )
+
+
+def guess_in_api(username: str, address: str) -> int:
+    client = APIClient(REMOTE_ADDR=address)
+    return client.post("/api/auth/token", {"username": username, "password": "a guess"}).status_code
+
+
+def guess_in_form(page: str) -> Callable[[str, str], int]:
+    def guess(username: str, address: str) -> int:
+        form = {"username": username, "password": "a guess"}
+        return Client(REMOTE_ADDR=address).post(page, form).status_code
+
+    return guess
+
+
+@pytest.mark.parametrize("guess", [guess_in_api, guess_in_form("/login"), guess_in_form("/admin/login/")])
+def test_many_addresses_do_not_help_to_guess_one_users_password(two_sign_ins_an_hour, guess):
+    guesses = [guess(spelling, f"192.0.2.{n}") for n, spelling in enumerate(["ann", "Ann ", "ANN", "ann"], start=1)]
+    assert [code == 429 for code in guesses] == [False, False, True, True]
+    assert guess("ben", "192.0.2.9") != 429
+
+
+@pytest.mark.parametrize("guess", [guess_in_api, guess_in_form("/login"), guess_in_form("/admin/login/")])
+def test_many_names_do_not_help_to_guess_from_one_address(two_sign_ins_an_hour, guess):
+    guesses = [guess(f"user{n}", "192.0.2.1") for n in range(4)]
+    assert [code == 429 for code in guesses] == [False, False, True, True]
+
+
+def test_a_made_up_token_costs_as_much_as_a_good_one():
+    RateLimitPolicy.objects.all().delete()
+    RateLimitPolicy.objects.create(name="all", route="*", limit=2, period=3600)
+    client = APIClient(HTTP_AUTHORIZATION="Bearer made.up.token")
+    assert [client.get(OPEN_PAGE).status_code for _ in range(4)] == [401, 401, 429, 429]

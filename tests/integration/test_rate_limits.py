@@ -8,6 +8,7 @@ import http_sf
 import pytest
 from asgiref.sync import async_to_sync
 from django.contrib.auth.models import Group
+from django.db import DatabaseError
 from django.test import AsyncClient, Client
 from django_redis import get_redis_connection
 
@@ -300,6 +301,24 @@ def test_a_client_and_policy_take_at_most_300_bytes_whatever_the_limit() -> None
     assert max(sizes) <= 300
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("cost", -1), ("cost", 10**7), ("limit", 0), ("limit", 2 * 10**9), ("period", 0), ("period", 10**8), ("burst", 0)],
+)
+def test_absurd_numbers_cannot_be_stored_past_the_forms_either(field: str, value: int) -> None:
+    policy = given_limit(limit=5)
+    for store in (
+        lambda: RateLimitPolicy.objects.filter(pk=policy.pk).update(**{field: value}),
+        lambda: given_limit("created", **{field: value}),
+        lambda: RateLimitPolicy.objects.bulk_create(
+            [RateLimitPolicy(**{"name": "bulk", "route": "*", "limit": 5, field: value})]
+        ),
+    ):
+        with pytest.raises(DatabaseError):
+            store()
+    assert client_for().get("/api/uncached").headers["RateLimit-Policy"] == '"limit";q=5;w=60'
+
+
 def test_groups_named_in_policies_need_not_exist() -> None:
     Group.objects.filter(name="ghosts").delete()
     given_limit(limit=1, roles=["ghosts"])
@@ -308,4 +327,4 @@ def test_groups_named_in_policies_need_not_exist() -> None:
 
 def _counters() -> dict[bytes, bytes]:
     redis = get_redis_connection("default")
-    return {key: redis.dump(key) for key in redis.keys("*:limit:*")}
+    return {key: redis.dump(key) for pattern in ("*:limit:*", "*:clients:*") for key in redis.keys(pattern)}
