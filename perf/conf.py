@@ -43,6 +43,9 @@ DEFAULTS: Final[dict[str, Any]] = {
     "DEFAULT_TTL": 300,
     # Bytes of cache entries in Redis, over all keys.
     "CACHE_BUDGET_BYTES": 64 * 1024 * 1024,
+    # Hash tags over which entries are spread. One: limits and cache share a slot and one script. More, such as 16, are
+    # for a Redis Cluster: two scripts are asked side by side, and each tag has its part of the budget.
+    "CACHE_SHARDS": 1,
     # Seconds an entry is kept at least, so that a TTL lengthened in the admin finds it.
     "ENTRY_RETENTION": 3600,
     # Bytes of bodies that each process keeps beside Redis.

@@ -14,7 +14,8 @@ from django.http import HttpRequest, HttpResponseBase
 from rest_framework.request import Request
 
 from perf.gate.callers import Caller, caller_of
-from perf.gate.exchange import Inquiry, enter
+from perf.gate.exchange import enter
+from perf.gate.inquiry import Inquiry
 from perf.gate.outcome import IdentityChanged
 from perf.models import MAX_COST, MAX_LIMIT, MAX_SECONDS, RateLimitPolicy
 from perf.policies.routes import parse_route

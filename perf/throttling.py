@@ -13,7 +13,8 @@ from rest_framework.throttling import BaseThrottle
 from perf.caching.decorator import SETTINGS_ATTRIBUTE
 from perf.caching.lookup import CacheLookup, CacheSettings
 from perf.gate.callers import Caller, caller_of
-from perf.gate.exchange import Inquiry, enter
+from perf.gate.exchange import enter
+from perf.gate.inquiry import Inquiry
 from perf.gate.outcome import Blocked, IdentityChanged, Outcome
 from perf.problems import Problem
 from perf.rate_limiting import RateLimited, rate_limit

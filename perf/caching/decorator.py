@@ -21,7 +21,8 @@ from perf.caching.entry import Entry
 from perf.caching.http import dress, response_from, set_cache_status
 from perf.caching.lookup import CacheLookup, CacheSettings
 from perf.gate.callers import caller_of
-from perf.gate.exchange import Inquiry, enter
+from perf.gate.exchange import enter
+from perf.gate.inquiry import Inquiry
 from perf.gate.outcome import CacheAnswer, CacheState, IdentityChanged
 from perf.records import django_request, record_of
 

@@ -49,4 +49,5 @@ def _deliver(tags: tuple[str, ...]) -> None:
 
 
 def _invalidate_now(tags: tuple[str, ...]) -> None:
-    store.run(load_script("invalidate"), [keys.invalidations()], [OLDEST_ENTRY, *tags])
+    for cache_tag in keys.cache_tags():
+        store.run(load_script("invalidate"), [keys.invalidations(cache_tag)], [OLDEST_ENTRY, *tags])

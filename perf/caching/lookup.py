@@ -16,12 +16,14 @@ from perf.caching.storable import entry_of, unstorable_reason
 from perf.conf import setting
 from perf.gate import keys
 from perf.gate.callers import Caller
-from perf.gate.exchange import SECOND, EntryQuery, Inquiry, enter
+from perf.gate.exchange import enter
+from perf.gate.inquiry import EntryQuery, Inquiry
 from perf.gate.keeper import keeper
 from perf.gate.notes import notes
 from perf.gate.outcome import CacheAnswer, CacheState, IdentityChanged
 from perf.gate.scripts import load_script
 from perf.gate.store import StoreUnavailable, store
+from perf.gate.wire import SECOND, release_call
 from perf.policies.snapshot import CacheRule
 from perf.records import django_request
 
@@ -199,11 +201,7 @@ class CacheLookup:
         keeper.drop_lease(lease_key)
         marker_ms = UNSTORABLE_SECONDS * 1000 if unstorable else 0
         try:
-            store.run(
-                load_script("release_lease"),
-                [self.key, lease_key, keys.wake(self.key)],
-                [self.token, marker_ms],
-            )
+            store.run(*release_call(self.key, self.token, marker_ms))
         except StoreUnavailable:
             notes.note("cache:lease_not_released")  # it expires by itself
 
@@ -213,14 +211,18 @@ class CacheLookup:
         spare = max(terms.stale_while_revalidate, terms.stale_if_error)
         retention = max(float(setting("ENTRY_RETENTION")), self.lifetime + spare)
         took = round((time.perf_counter() - self._started) * SECOND)
-        tags = " ".join(terms.tags)
+        tags, cache_tag = " ".join(terms.tags), keys.cache_tag(self.key)
+        budget = int(setting("CACHE_BUDGET_BYTES")) // len(keys.cache_tags())
         try:
             reply = store.run(
                 load_script("store_entry"),
-                [self.key, keys.lease(self.key), keys.wake(self.key), keys.invalidations(), *keys.budget()],
+                [
+                    self.key, keys.lease(self.key), keys.wake(self.key), keys.invalidations(cache_tag),
+                    *keys.budget(cache_tag),
+                ],
                 [
                     self.token, self.asked_at, took, entry.etag, tags, seal_entry(entry, self.key),
-                    round(retention * 1000), int(setting("CACHE_BUDGET_BYTES")),
+                    round(retention * 1000), budget,
                 ],
             )  # fmt: skip
         except StoreUnavailable:

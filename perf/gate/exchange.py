@@ -1,17 +1,16 @@
-"""Request facts + snapshot -> one script call -> outcome. Every request's way to Redis goes through `enter`."""
+"""Inquiry + snapshot -> the exchange with Redis -> outcome. Every request's way to Redis goes through `enter`."""
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from typing import Any
-
-from django.http import HttpRequest
 
 from perf.conf import setting
 from perf.gate import keys
-from perf.gate.callers import Caller, counter_keys
+from perf.gate.callers import Caller
+from perf.gate.inquiry import EntryQuery, Inquiry, Plan, plan_for
 from perf.gate.keeper import keeper
 from perf.gate.labels import seal_label
 from perf.gate.local import limiter
@@ -29,71 +28,14 @@ from perf.gate.outcome import (
     Unavailable,
 )
 from perf.gate.revision import current
-from perf.gate.scripts import load_script
 from perf.gate.store import StoreUnavailable, store
-from perf.policies.snapshot import CacheRule, LimitRule, Snapshot
+from perf.gate.wire import SECOND, gate_call, look_up_call, release_call
 
-SECOND = 1_000_000  # microseconds
+log = logging.getLogger(__name__)
+
 MAX_RELOADS = 5
 STORE_RETRY_SECONDS = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class EntryQuery:
-    """What the cache is asked. Times in seconds; ``rule_id`` names the policy in the statistics."""
-
-    key: str
-    rule_id: str
-    ttl: float
-    stale_while_revalidate: float
-    stale_if_error: float
-    known_etag: bytes
-    token: str
-    tags: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Inquiry:
-    """The facts of a request that decide about it.
-
-    ``limited`` asks for the rate-limit policies of the route; ``own_limits`` adds limits written in code, and
-    ``named_limits`` policies by name. ``query_for`` makes the cache query from the cache policy that matches, or None
-    where the response is not to be cached; leave it None if there is no cache. ``quiet`` counts no statistics.
-    ``throttle_scope`` is what a DRF view calls its group of limits.
-    """
-
-    method: str
-    path: str
-    view_name: str
-    caller: Caller
-    limited: bool = False
-    own_limits: tuple[LimitRule, ...] = ()
-    named_limits: tuple[str, ...] = ()
-    throttle_scope: str = ""
-    query_for: Callable[[CacheRule | None], EntryQuery | None] | None = None
-    quiet: bool = False
-
-    @classmethod
-    def about(cls, request: HttpRequest, caller: Caller, **facts: Any) -> Inquiry:
-        """The inquiry about a Django request; ``facts`` are the fields from ``limited`` on."""
-        match = request.resolver_match
-        return cls(
-            method=request.method or "GET",
-            path=request.path_info,
-            view_name=match.view_name if match else "",
-            caller=caller,
-            **facts,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """An inquiry matched against one snapshot."""
-
-    snapshot: Snapshot
-    forbidden: Forbidden | None
-    limits: tuple[LimitRule, ...]
-    query: EntryQuery | None
+_LEASED = (b"miss", b"refresh")
 
 
 def enter(inquiry: Inquiry) -> Outcome | IdentityChanged:
@@ -105,7 +47,7 @@ def enter(inquiry: Inquiry) -> Outcome | IdentityChanged:
         plan, reply = _exchange(inquiry, riders)
     except StoreUnavailable:
         notes.put_back(riders)
-        plan = _plan(inquiry, current.last_known())
+        plan = plan_for(inquiry, current.last_known())
         return _without_store(inquiry, plan, started)
     if reply[0] == b"changed":
         notes.put_back(riders)
@@ -122,99 +64,46 @@ def enter(inquiry: Inquiry) -> Outcome | IdentityChanged:
     )
 
 
-def _exchange(inquiry: Inquiry, riders: Sequence[str | int]) -> tuple[_Plan, Any]:
-    script = load_script("gate")
+def _exchange(inquiry: Inquiry, riders: Sequence[str | int]) -> tuple[Plan, Any]:
     snapshot = current.get()
     for _ in range(MAX_RELOADS):
-        plan = _plan(inquiry, snapshot)
-        reply = store.run(script, _keys(inquiry, plan), [*_arguments(inquiry, plan), *riders])
+        plan = plan_for(inquiry, snapshot)
+        reply = _ask(inquiry, plan, riders)
         if reply[0] != b"behind":
             return plan, reply
         snapshot = current.catch_up(snapshot, reply[1].decode())
     raise StoreUnavailable("policies change faster than they can be read")
 
 
-def _plan(inquiry: Inquiry, snapshot: Snapshot) -> _Plan:
-    caller = inquiry.caller
-    verdict = snapshot.access.verdict(caller.user_id, caller.roles, caller.address, time.time())
-    if verdict is not None and verdict.effect == "blocked":
-        return _Plan(snapshot, Forbidden(verdict.rule, verdict.reason), (), None)
-    match = snapshot.match(
-        inquiry.path,
-        inquiry.view_name,
-        inquiry.method,
-        caller.roles,
-        caller.user_id is not None,
-        inquiry.throttle_scope,
-    )
-    limits: tuple[LimitRule, ...] = ()
-    if verdict is None:
-        if inquiry.limited:
-            limits = match.limits
-        if inquiry.own_limits or inquiry.named_limits:
-            limits += _chosen_limits(inquiry, snapshot)
-    query = inquiry.query_for(match.cache) if inquiry.query_for else None
-    return _Plan(snapshot, None, limits, query)
-
-
-def _chosen_limits(inquiry: Inquiry, snapshot: Snapshot) -> tuple[LimitRule, ...]:
-    caller = inquiry.caller
-    named = [snapshot.by_name[name] for name in inquiry.named_limits if name in snapshot.by_name]
-    if caller.key is not None:
-        named = [replace(rule, count_by="key") for rule in named]
-    return tuple(
-        rule for rule in (*named, *inquiry.own_limits) if rule.concerns(caller.roles, caller.user_id is not None)
-    )
-
-
-def _keys(inquiry: Inquiry, plan: _Plan) -> list[str]:
-    caller, revision = inquiry.caller, keys.revision()
-    return [
-        revision,
-        keys.identity(caller.user_id) if caller.version and caller.user_id else revision,
-        keys.statistics(),
-        keys.ranking(),
-        keys.invalidations(),
-        plan.query.key if plan.query else revision,
-        keys.lease(plan.query.key) if plan.query else revision,
-        *(key for rule in plan.limits for key in counter_keys(rule, caller)),
-    ]
-
-
-def _arguments(inquiry: Inquiry, plan: _Plan) -> list[Any]:
-    mode = "blocked" if plan.forbidden else "quiet" if inquiry.quiet else "count"
-    arguments: list[Any] = [plan.snapshot.number, inquiry.caller.version, mode, len(plan.limits)]
+def _ask(inquiry: Inquiry, plan: Plan, riders: Sequence[str | int]) -> Any:
+    """The reply of gate.lua; where entries have slots of their own, joined from two scripts asked side by side."""
     query = plan.query
-    if query is None:
-        arguments += ("", "", 0, 0, 0, b"", "", 0, "")
-    else:
-        arguments += (
-            "get",
-            query.rule_id,
-            round(query.ttl * SECOND),
-            round(query.stale_while_revalidate * SECOND),
-            round(query.stale_if_error * SECOND),
-            query.known_etag,
-            query.token,
-            round(setting("LEASE_SECONDS") * 1000),
-            " ".join(query.tags),
-        )
-    for rule in plan.limits:
-        arguments += (
-            rule.id,
-            rule.algorithm,
-            rule.limit,
-            rule.period * SECOND,
-            rule.capacity,
-            rule.cost,
-            "observe" if rule.observe else "",
-            "penalty" if rule.penalty else "",
-            setting("MAX_CLIENTS") if len(counter_keys(rule, inquiry.caller)) > 1 else 0,
-        )
-    return arguments
+    if query is None or len(keys.cache_tags()) == 1:
+        return store.run(*gate_call(inquiry, plan, query, riders))
+    reply, found = store.run_side_by_side(gate_call(inquiry, plan, None, riders), look_up_call(query))
+    asked_at, *answer = found
+    if reply[0] == b"ok" and _all_allow(plan, reply[2]):
+        if not inquiry.quiet:
+            notes.note(f"cache:{query.rule_id}:{answer[0].decode()}")
+        return reply[0], asked_at, reply[2], answer
+    if answer[0] in _LEASED:
+        _give_back(query)
+    return reply
 
 
-def _admission(plan: _Plan, decisions: Sequence[Sequence[int]]) -> Admission:
+def _give_back(query: EntryQuery) -> None:
+    """The cache gave a lease to a request that is not allowed, or that will ask again."""
+    try:
+        store.run(*release_call(query.key, query.token))
+    except StoreUnavailable as reason:
+        log.info("A lease expires by itself: %s", reason)
+
+
+def _all_allow(plan: Plan, decisions: Sequence[Sequence[int]]) -> bool:
+    return all(allowed or rule.observe for rule, (allowed, *_) in zip(plan.limits, decisions, strict=True))
+
+
+def _admission(plan: Plan, decisions: Sequence[Sequence[int]]) -> Admission:
     if plan.forbidden:
         return plan.forbidden
     states = tuple(
@@ -256,7 +145,7 @@ def _note_decided(inquiry: Inquiry, admission: Admission) -> None:
         notes.note("rule:blocked")
 
 
-def _without_store(inquiry: Inquiry, plan: _Plan, started: float) -> Outcome:
+def _without_store(inquiry: Inquiry, plan: Plan, started: float) -> Outcome:
     """Decide without Redis: deny wins, then what this process itself has counted."""
     denied = tuple(rule.name for rule in plan.limits if rule.on_store_error == "deny" and not rule.observe)
     admission: Admission

@@ -1,7 +1,8 @@
 """Every Redis key of perf is made here, and nowhere else.
 
-All keys carry one hash tag, so that a script touches one slot. What clients send never stands in a key: names,
-addresses, paths and parameters go through a keyed hash whose input is length-prefixed.
+Revision, limits and statistics carry one hash tag, so that a script touches one slot of a Redis Cluster. Entries, with
+all that belongs to them, carry the same one, or are spread over ``PERF_CACHE_SHARDS`` of their own. What clients send
+never stands in a key: names, addresses, paths and parameters go through a keyed hash whose input is length-prefixed.
 """
 
 from __future__ import annotations
@@ -51,7 +52,21 @@ def shared_counter(rule_id: int | str, algorithm: str, identity_parts: tuple[str
 
 def entry(parts: Iterable[str]) -> str:
     """A cached response; ``parts`` are everything that makes responses differ."""
-    return _key(f"entry:{digest(parts)}")
+    name, shards = digest(parts), cache_tags()
+    number = int.from_bytes(name[:4].encode(), "big")
+    return f"{shards[number % len(shards)]}:entry:{name}"
+
+
+def cache_tags() -> list[str]:
+    """The hash tags over which entries are spread."""
+    shards = int(setting("CACHE_SHARDS"))
+    prefix = setting("KEY_PREFIX")
+    return [f"{{{prefix}:{number}}}" for number in range(shards)] if shards > 1 else [f"{{{prefix}}}"]
+
+
+def cache_tag(entry_key: str) -> str:
+    """The hash tag that an entry shares with its lease, its shard's invalidations and its shard's budget."""
+    return entry_key.partition("}")[0] + "}"
 
 
 def lease(entry_key: str) -> str:
@@ -64,14 +79,14 @@ def wake(entry_key: str) -> str:
     return f"{entry_key}:wake"
 
 
-def invalidations() -> str:
+def invalidations(cache_tag: str) -> str:
     """Tags and the times of their last invalidation."""
-    return _key("invalidations")
+    return f"{cache_tag}:invalidations"
 
 
-def budget() -> tuple[str, str, str]:
+def budget(cache_tag: str) -> tuple[str, str, str]:
     """Accounts of the entries: expiries, sizes, bytes in all."""
-    return _key("entries:expiries"), _key("entries:sizes"), _key("entries:bytes")
+    return f"{cache_tag}:entries:expiries", f"{cache_tag}:entries:sizes", f"{cache_tag}:entries:bytes"
 
 
 def statistics() -> str:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from django_redis import get_redis_connection
+from redis.cluster import RedisCluster
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from perf.conf import setting
@@ -32,6 +33,14 @@ _SERVER_STATES = (
     "NOREPLICAS",
     "BUSY",
 )
+
+
+class Call(NamedTuple):
+    """One run of a script. All its keys are in one slot."""
+
+    script: Script
+    keys: Sequence[str]
+    args: Sequence[Any]
 
 
 class StoreUnavailable(Exception):
@@ -65,16 +74,30 @@ class Store:
         self._refuse_if_open()
         started = time.perf_counter()
         try:
-            client = self.client()
-            try:
-                reply = client.evalsha(script.sha, len(script_keys), *script_keys, *args)
-            except NoScriptError:
-                reply = client.eval(script.source, len(script_keys), *script_keys, *args)
+            reply = _evaluate(self.client(), Call(script, script_keys, args))
         except (RedisError, OSError) as error:
             raise self._failed(error) from error
-        elapsed = time.perf_counter() - started
-        self.round_trip_seconds += (elapsed - self.round_trip_seconds) * 0.05
+        self._note_round_trip(started)
         return reply
+
+    def run_side_by_side(self, *calls: Call) -> list[Any]:
+        """Run scripts whose keys live in different slots; all are sent before the first reply is read.
+
+        Raises:
+            StoreUnavailable: the breaker is open, or Redis failed now; some of the scripts may have run.
+        """
+        self._refuse_if_open()
+        started = time.perf_counter()
+        try:
+            client = self.client()
+            if isinstance(client, RedisCluster):
+                replies = _evaluate_side_by_side(client, calls)
+            else:
+                replies = [_evaluate(client, call) for call in calls]
+        except (RedisError, OSError) as error:
+            raise self._failed(error) from error
+        self._note_round_trip(started)
+        return replies
 
     def ask(self, question: Callable[[Any], Any]) -> Any:
         """Return ``question(client)``; for reads off the hot path. Raises `StoreUnavailable` as `run` does."""
@@ -103,6 +126,10 @@ class Store:
         """The redis-py client of the configured django-redis cache."""
         return get_redis_connection(setting("CACHE_ALIAS"))
 
+    def _note_round_trip(self, started: float) -> None:
+        elapsed = time.perf_counter() - started
+        self.round_trip_seconds += (elapsed - self.round_trip_seconds) * 0.05
+
     def _refuse_if_open(self) -> None:
         if self.reason:
             raise StoreUnavailable(self.reason)
@@ -118,6 +145,44 @@ class Store:
         for callback in self._on_open:
             callback()
         return StoreUnavailable(reason)
+
+
+def _evaluate(client: Any, call: Call) -> Any:
+    """One command, unless the server does not know the script yet; a cluster's client follows redirections."""
+    try:
+        return client.evalsha(call.script.sha, len(call.keys), *call.keys, *call.args)
+    except NoScriptError:
+        return client.eval(call.script.source, len(call.keys), *call.keys, *call.args)
+
+
+def _evaluate_side_by_side(cluster: RedisCluster, calls: Sequence[Call]) -> list[Any]:
+    """Send every call to the node of its slot, then read. What a node refuses goes the ordinary way once more."""
+    sent: list[tuple[Any, Any]] = []
+    replies: list[Any] = []
+    try:
+        for call in calls:
+            node = cluster.get_redis_connection(cluster.get_node_from_key(call.keys[0]))  # type: ignore[no-untyped-call]
+            connection = node.connection_pool.get_connection()
+            sent.append((node.connection_pool, connection))
+            connection.send_command(  # type: ignore[no-untyped-call]
+                "EVALSHA", call.script.sha, len(call.keys), *call.keys, *call.args
+            )
+        for _, connection in sent:
+            try:
+                replies.append(connection.read_response())
+            except ResponseError as refusal:  # moved, a script that is not known, …: nothing has run
+                replies.append(refusal)
+    except BaseException:
+        for _, connection in sent:
+            connection.disconnect()  # a reply that was not read must not answer the next question
+        raise
+    finally:
+        for pool, connection in sent:
+            pool.release(connection)
+    return [
+        _evaluate(cluster, call) if isinstance(reply, ResponseError) else reply
+        for call, reply in zip(calls, replies, strict=True)
+    ]
 
 
 def _describe(error: Exception) -> str:

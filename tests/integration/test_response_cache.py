@@ -16,6 +16,7 @@ from rest_framework.test import APIClient
 
 from perf.caching import invalidate
 from perf.caching.local_copies import local_copies
+from perf.metrics.report import performance_report
 from tests.integration import site
 from tests.integration.helpers import client_for, given_cache_policy, given_limit, given_user
 
@@ -360,7 +361,9 @@ class TestInvalidation:
         given_cache_policy()
         client = client_for()
         first = client.get("/api/counter")
-        get_redis_connection("default").delete("{perf}:invalidations")
+        redis = get_redis_connection("default")
+        for record in redis.keys("*:invalidations"):
+            redis.delete(record)
         assert calls(client.get("/api/counter")) > calls(first)
 
 
@@ -425,13 +428,14 @@ class TestViewsOfAllKinds:
 def test_entries_stay_within_their_budget() -> None:
     given_cache_policy()
     client = client_for()
-    with override_settings(PERF_CACHE_BUDGET_BYTES=6000):
+    with override_settings(PERF_CACHE_BUDGET_BYTES=6000, PERF_CACHE_SHARDS=1):
         for number in range(40):
             client.get(f"/api/counter?n={number}")
     redis = get_redis_connection("default")
     kept = [key for key in redis.keys("*:entry:*") if _is_response(key)]
     assert 3 < len(kept) < 40
-    assert sum(redis.strlen(key) for key in kept) == int(redis.get("{perf}:entries:bytes")) <= 6000
+    accounts = sum(int(redis.get(key)) for key in redis.keys("*:entries:bytes"))
+    assert sum(redis.strlen(key) for key in kept) == accounts <= 6000
 
 
 def _is_response(key: bytes) -> bool:
@@ -474,3 +478,54 @@ def in_thread(work: Any) -> Any:
 def origin_down() -> Iterator[None]:
     yield
     site.Failing.break_it.clear()
+
+
+class TestSlotsOfTheirOwn:
+    """On a Redis Cluster entries are spread, and asked for side by side with the limits."""
+
+    @pytest.fixture(autouse=True)
+    def spread(self, settings: Any) -> None:
+        settings.PERF_CACHE_SHARDS = 16
+
+    def test_entries_are_spread_over_the_tags_and_limits_are_not(self) -> None:
+        given_cache_policy()
+        given_limit(limit=1000)
+        client = client_for()
+        for number in range(60):
+            client.get(f"/api/counter?n={number}")
+        names = get_redis_connection("default").keys("*")
+        tags = {key.partition(b"}")[0] for key in names if b":entry:" in key}
+        assert len(tags) > 8
+        assert {key.partition(b"}")[0] for key in names if b":limit:" in key} == {b"{perf"}
+
+    def test_a_hit_is_a_hit_and_is_counted(self) -> None:
+        given_cache_policy("spread")
+        client = client_for()
+        assert calls(client.get("/api/counter")) == calls(client.get("/api/counter"))
+        counted = performance_report("5m")["api_cache"]["by_policy"]["spread"]
+        assert (counted["hits"], counted["misses"]) == (1, 1)
+
+    def test_a_refused_request_leaves_no_lease_behind(self) -> None:
+        given_cache_policy()
+        given_limit(limit=1)
+        client = client_for()
+        client.get("/api/counter")
+        assert client.get("/api/counter?other=1").status_code == 429
+        assert not get_redis_connection("default").keys("*:lease")
+
+    def test_an_invalidation_reaches_every_tag(self) -> None:
+        given_cache_policy()
+        client = client_for()
+        paths = [f"/api/counter?n={number}" for number in range(20)]
+        before = [calls(client.get(path)) for path in paths]
+        invalidate(tags=["counter"])
+        assert not set(before) & {calls(client.get(path)) for path in paths}
+
+    def test_an_edit_counts_at_once(self) -> None:
+        policy = given_cache_policy()
+        client = client_for()
+        first = client.get("/api/counter")
+        policy.ttl = 0
+        policy.save()
+        assert calls(client.get("/api/counter")) > calls(first)
+        assert not get_redis_connection("default").keys("*:lease")
