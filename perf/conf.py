@@ -61,7 +61,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     # Seconds a worker holds a job without a heartbeat.
     "JOB_LEASE_SECONDS": 10.0,
     # Seconds between two recovery passes.
-    "RECOVERY_SECONDS": 2.0,
+    "RECOVERY_SECONDS": 0.5,
     # Seconds that an Idempotency-Key is remembered.
     "IDEMPOTENCY_SECONDS": 24 * 3600,
 }

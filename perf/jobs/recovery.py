@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 # Seconds a message may be on its way between queue and claim before it counts as lost.
 ON_THE_WAY_SECONDS = 5
 BATCH = 1000
-SELDOM_PASSES = 30
+SELDOM_PASSES = 120
 
 
 def recover(seldom: bool = True) -> None:
