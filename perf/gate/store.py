@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from django_redis import get_redis_connection
@@ -16,7 +17,7 @@ from redis.cluster import RedisCluster
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from perf.conf import setting
-from perf.gate import keys
+from perf.gate import keys, pinned
 from perf.gate.scripts import Script
 
 log = logging.getLogger(__name__)
@@ -149,10 +150,13 @@ class Store:
 
 def _evaluate(client: Any, call: Call) -> Any:
     """One command, unless the server does not know the script yet; a cluster's client follows redirections."""
+    is_cluster = isinstance(client, RedisCluster)
+    execute: Callable[..., Any] = client.execute_command if is_cluster else partial(pinned.execute, client)
+    arguments = (len(call.keys), *call.keys, *call.args)
     try:
-        return client.evalsha(call.script.sha, len(call.keys), *call.keys, *call.args)
+        return execute("EVALSHA", call.script.sha, *arguments)
     except NoScriptError:
-        return client.eval(call.script.source, len(call.keys), *call.keys, *call.args)
+        return execute("EVAL", call.script.source, *arguments)
 
 
 def _evaluate_side_by_side(cluster: RedisCluster, calls: Sequence[Call]) -> list[Any]:

@@ -22,15 +22,14 @@ def gate_call(inquiry: Inquiry, plan: Plan, query: EntryQuery | None, riders: Se
     script_keys = [
         revision,
         keys.identity(caller.user_id) if caller.version and caller.user_id else revision,
+        *(names[0] for names in counters),
         keys.statistics(),
         keys.ranking(),
     ]
-    if query is None:
-        script_keys += (revision, revision, revision)
-    else:
+    if query is not None:
         script_keys += _entry_keys(query)
     for names in counters:
-        script_keys += names
+        script_keys += names[1:]
     mode = "blocked" if plan.forbidden else "quiet" if inquiry.quiet else "count"
     arguments: list[Any] = [plan.snapshot.number, caller.version, mode, len(plan.limits)]
     if query is None:

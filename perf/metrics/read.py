@@ -101,7 +101,27 @@ def _read_minutes(minutes: range) -> list[Counter[str]]:
         answer: list[dict[bytes, bytes]] = pipeline.execute()
         return answer
 
-    return [Counter({name.decode(): int(n) for name, n in fields.items()}) for fields in store.ask(ask)]
+    return [_taken_apart(fields) for fields in store.ask(ask)]
+
+
+def _taken_apart(fields: Mapping[bytes, bytes]) -> Counter[str]:
+    """One minute's counts; what was decided about a request is one field there (see statistics.lua), several here."""
+    counts: Counter[str] = Counter()
+    for raw_name, raw_count in fields.items():
+        name, count = raw_name.decode(), int(raw_count)
+        request, bar, decided = name.partition("|")
+        if not bar:
+            counts[name] += count
+            continue
+        limits, _, cache = decided.partition("|")
+        counts["rule:blocked" if request == "rule" else f"request:{request}"] += count
+        for limit in filter(None, limits.split(",")):
+            rule, _, outcome = limit.rpartition("=")
+            counts[f"limit:{rule}:{outcome}"] += count
+        if cache:
+            rule, _, state = cache.rpartition("=")
+            counts[f"cache:{rule}:{state}"] += count
+    return counts
 
 
 def _by_name(counts: Mapping[str, int], prefix: str) -> dict[str, Counter[str]]:

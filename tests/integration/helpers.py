@@ -10,6 +10,7 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django_redis import get_redis_connection
+from redis.cluster import RedisCluster
 from rest_framework.test import APIClient
 
 from perf.gate.keeper import keeper
@@ -17,8 +18,12 @@ from perf.models import CachePolicy, RateLimitPolicy
 
 
 def given_limit(name: str = "limit", **fields: Any) -> RateLimitPolicy:
-    """A saved rate-limit policy: 5 a minute on every route unless said otherwise."""
-    return RateLimitPolicy.objects.create(**{"name": name, "route": "*", "limit": 5, "period": 60, **fields})
+    """A saved rate-limit policy: 5 a minute on every route unless said otherwise.
+
+    The windows of a `fixed_window` last a day, so that none ends in the middle of a test.
+    """
+    period = 24 * 3600 if fields.get("algorithm") == "fixed_window" else 60
+    return RateLimitPolicy.objects.create(**{"name": name, "route": "*", "limit": 5, "period": period, **fields})
 
 
 def given_cache_policy(name: str = "cache", **fields: Any) -> CachePolicy:
@@ -57,11 +62,17 @@ def redis_commands() -> Iterator[Counter[str]]:
     before = _calls(client)
     yield counted
     after = _calls(client)
-    counted.update({name: n - before.get(name, 0) for name, n in after.items() if n > before.get(name, 0)})
+    counted.update(after - before)
 
 
-def _calls(client: Any) -> dict[str, int]:
-    return {name.removeprefix("cmdstat_"): stats["calls"] for name, stats in client.info("commandstats").items()}
+def _calls(client: Any) -> Counter[str]:
+    """Calls since the start; on a cluster those of all its primaries together."""
+    nodes = [{"target_nodes": node} for node in client.get_primaries()] if isinstance(client, RedisCluster) else [{}]
+    calls: Counter[str] = Counter()
+    for node in nodes:
+        for name, stats in client.info("commandstats", **node).items():
+            calls[name.removeprefix("cmdstat_")] += stats["calls"]
+    return calls
 
 
 @contextmanager

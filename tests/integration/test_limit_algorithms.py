@@ -13,32 +13,31 @@ from django_redis import get_redis_connection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from perf.gate.scripts import load_script
+from perf.gate.scripts import with_includes
 
 MICROSECONDS = 1_000_000
 START = 1_700_000_000 * MICROSECONDS
 
 # One decision as gate.lua makes it. ARGV: algorithm, now, limit, period, capacity, cost.
 HARNESS = """
-{algorithms}
-local algorithms = {{sliding_window = sliding_window, fixed_window = fixed_window, token_bucket = token_bucket}}
-local algorithm, now, cost = algorithms[ARGV[1]], tonumber(ARGV[2]), tonumber(ARGV[6])
-local rule = {{limit = tonumber(ARGV[3]), period = tonumber(ARGV[4]), capacity = tonumber(ARGV[5])}}
+--@include sliding_window.lua
+--@include fixed_window.lua
+--@include token_bucket.lua
+local algorithms = {sliding_window = sliding_window, fixed_window = fixed_window, token_bucket = token_bucket}
+local algorithm, now, cost = algorithms[ARGV[1]](), tonumber(ARGV[2]), tonumber(ARGV[6])
+local rule = {limit = tonumber(ARGV[3]), period = tonumber(ARGV[4]), capacity = tonumber(ARGV[5])}
 local state = algorithm.read(redis.call('GET', KEYS[1]) or nil, now, rule)
-if algorithm.remaining(state) < cost then return {{0, algorithm.wait(state, cost)}} end
+if algorithm.remaining(state) < cost then return {0, algorithm.wait(state, cost)} end
 algorithm.charge(state, cost)
 local raw, lifetime = algorithm.write(state)
 redis.call('SET', KEYS[1], raw)
-return {{1, lifetime}}
+return {1, lifetime}
 """
 
 
 @pytest.fixture
 def decide() -> Callable[..., tuple[bool, int]]:
-    gate = load_script("gate").source
-    algorithms = gate[gate.index("local SUB_WINDOWS") : gate.index("local HEAD_BYTES")]
-    client = get_redis_connection("default")
-    script = client.register_script(HARNESS.format(algorithms=algorithms))
+    script = get_redis_connection("default").register_script(with_includes(HARNESS))
 
     def decide(algorithm: str, at: int, limit: int, period: int, cost: int = 1, capacity: int = 0) -> tuple[bool, int]:
         arguments: list[Any] = [algorithm, START + at, limit, period * MICROSECONDS, capacity or limit, cost]

@@ -8,7 +8,7 @@ from functools import cache
 from hashlib import sha1
 from importlib.resources import files
 
-_INCLUDE = re.compile(r"^--@include (\S+)$", re.MULTILINE)
+_INCLUDE = re.compile(r"^ *--@include (\S+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +23,13 @@ class Script:
 @cache
 def load_script(name: str) -> Script:
     """Read ``name``.lua."""
-    source = _INCLUDE.sub(lambda match: _read(match[1]), _read(f"{name}.lua"))
+    source = with_includes(_read(f"{name}.lua"))
     return Script(name, source, sha1(source.encode(), usedforsecurity=False).hexdigest())
+
+
+def with_includes(source: str) -> str:
+    """``source`` with the files it includes."""
+    return _INCLUDE.sub(lambda match: _read(match[1]), source)
 
 
 def _read(file_name: str) -> str:

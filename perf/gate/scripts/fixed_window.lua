@@ -3,39 +3,43 @@
 --
 -- Stored: ">ddd" number of the window, amount used in it, time of the last charge (microseconds).
 
-local fixed_window = {}
+local function fixed_window()
+  local algorithm = {}
 
-function fixed_window.read(raw, now, rule)
-  local state = {window = math.floor(now / rule.period), used = 0, now = now, rule = rule}
-  if raw then
-    local window, used, last = struct.unpack('>ddd', raw)
-    if window >= state.window then state.window, state.used, state.last = window, used, last end
+  function algorithm.read(raw, now, rule)
+    local state = {window = math.floor(now / rule.period), used = 0, now = now, rule = rule}
+    if raw then
+      local window, used, last = struct.unpack('>ddd', raw)
+      if window >= state.window then state.window, state.used, state.last = window, used, last end
+    end
+    return state
   end
-  return state
-end
 
-function fixed_window.charge(state, amount)
-  state.used = state.used + amount
-end
+  function algorithm.charge(state, amount)
+    state.used = state.used + amount
+  end
 
--- When the client was charged last; nil if that is forgotten.
-function fixed_window.last(state)
-  return state.last
-end
+  -- When the client was charged last; nil if that is forgotten.
+  function algorithm.last(state)
+    return state.last
+  end
 
-function fixed_window.remaining(state)
-  return state.rule.limit - state.used
-end
+  function algorithm.remaining(state)
+    return state.rule.limit - state.used
+  end
 
-function fixed_window.reset(state)
-  return (state.window + 1) * state.rule.period - state.now
-end
+  function algorithm.reset(state)
+    return (state.window + 1) * state.rule.period - state.now
+  end
 
-function fixed_window.wait(state, amount)
-  if state.used + amount <= state.rule.limit then return 0 end
-  return fixed_window.reset(state)
-end
+  function algorithm.wait(state, amount)
+    if state.used + amount <= state.rule.limit then return 0 end
+    return algorithm.reset(state)
+  end
 
-function fixed_window.write(state)
-  return struct.pack('>ddd', state.window, state.used, state.now), fixed_window.reset(state)
+  function algorithm.write(state)
+    return struct.pack('>ddd', state.window, state.used, state.now), algorithm.reset(state)
+  end
+
+  return algorithm
 end

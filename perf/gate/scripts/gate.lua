@@ -2,10 +2,10 @@
 --
 -- KEYS  1 published revision (string)
 --       2 identity version of the caller (string; absent: unchanged for longer than a token lives)
---       3 statistics, prefix           4 ranking of blocked clients, prefix
---       5 invalidations (sorted set: tag -> microseconds)
---       6 entry   7 lease              (only read where the cache is asked)
---       8 ... per limit its counter; where clients are bounded, also their tally and the shared counter
+--       3 ... counters, one per limit
+--       then statistics, prefix; ranking of blocked clients, prefix
+--       then invalidations (sorted set: tag -> microseconds), entry, lease   (only where the cache is asked)
+--       then per limit whose clients are bounded: its tally, and the shared counter (see clients.lua)
 -- ARGV  1 revision the caller decided by
 --       2 identity version the caller presents, or ""
 --       3 mode: "count" | "blocked" (an access rule refuses; only counted) | "quiet" (look again; nothing counted)
@@ -13,7 +13,7 @@
 --       6 cache policy's id            7 TTL   8 stale while revalidate   9 stale if error (microseconds)
 --      10 etag the caller holds       11 lease token   12 lease (milliseconds)   13 tags, separated by spaces
 --      then per limit: id, algorithm, limit, period (microseconds), capacity, cost, "observe"/"", "penalty"/"",
---      and how many clients may have a counter of their own, 0 for any number (see clients.lua)
+--      and how many clients may have a counter of their own, 0 for any number
 --      then pairs of field and number to add to the statistics
 -- reply {"behind", published}          the caller's revision is not the published one; nothing happened
 --       {"changed", version}           the caller's identity changed; nothing happened
@@ -21,17 +21,16 @@
 --                                      cache: {state, age, blob}, see entry.lua; empty where not asked
 --
 -- Nothing is charged unless every enforced limit allows; a limit with "penalty" charges what it refuses itself.
+-- Every definition and every command costs each request a little, so what is not needed is not made.
 
-local REVISION, IDENTITY, STATISTICS, RANKING = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local INVALIDATIONS, ENTRY, LEASE = KEYS[5], KEYS[6], KEYS[7]
-local FIRST_COUNTER, FIRST_LIMIT, LIMIT_ARGS = 8, 14, 9
+local FIRST_LIMIT, LIMIT_ARGS = 14, 9
+local mode, limit_count, asks_cache = ARGV[3], tonumber(ARGV[4]), ARGV[5] == 'get'
+local STATISTICS, RANKING = KEYS[limit_count + 3], KEYS[limit_count + 4]
+local next_key = limit_count + (asks_cache and 8 or 5)
 
-local published = redis.call('GET', REVISION)
-if published ~= ARGV[1] then return {'behind', published or ''} end
-if ARGV[2] ~= '' then
-  local version = redis.call('GET', IDENTITY)
-  if version and version ~= ARGV[2] then return {'changed', version} end
-end
+local stored = redis.call('MGET', unpack(KEYS, 1, limit_count + 2))
+if stored[1] ~= ARGV[1] then return {'behind', stored[1] or ''} end
+if ARGV[2] ~= '' and stored[2] and stored[2] ~= ARGV[2] then return {'changed', stored[2]} end
 
 local time = redis.call('TIME')
 local NOW = time[1] * 1000000 + time[2]
@@ -41,91 +40,72 @@ local NOW = time[1] * 1000000 + time[2]
 --@include fixed_window.lua
 --@include token_bucket.lua
 --@include clients.lua
---@include entry.lua
 
 local algorithms = {sliding_window = sliding_window, fixed_window = fixed_window, token_bucket = token_bucket}
-local mode, limit_count = ARGV[3], tonumber(ARGV[4])
-local first_statistic = FIRST_LIMIT + limit_count * LIMIT_ARGS
-record(first_statistic)
-
-local next_key = FIRST_COUNTER
-
-local function read_limit(i)
-  local at = FIRST_LIMIT + (i - 1) * LIMIT_ARGS
-  local rule = {
-    limit = tonumber(ARGV[at + 2]), period = tonumber(ARGV[at + 3]), capacity = tonumber(ARGV[at + 4]),
-  }
-  local algorithm = algorithms[ARGV[at + 1]]
-  local limit = {
-    key = KEYS[next_key], id = ARGV[at], algorithm = algorithm, cost = tonumber(ARGV[at + 5]),
-    observe = ARGV[at + 6] ~= '', penalty = ARGV[at + 7] ~= '',
-  }
-  local raw, most = redis.call('GET', limit.key) or nil, tonumber(ARGV[at + 8])
-  if most > 0 then
-    limit.tally = KEYS[next_key + 1]
-    if not raw and is_crowded(limit.tally, rule, most) then
-      limit.key, limit.tally = KEYS[next_key + 2], nil
-      raw = redis.call('GET', limit.key) or nil
-    end
-    next_key = next_key + 2
-  end
-  next_key = next_key + 1
-  limit.state = algorithm.read(raw, NOW, rule)
-  limit.allowed = algorithm.remaining(limit.state) >= limit.cost
-  return limit
-end
-
-local function charge(limit)
-  if limit.cost == 0 then return end
-  if limit.tally then tally(limit) end
-  limit.algorithm.charge(limit.state, limit.cost)
-  local raw, lifetime = limit.algorithm.write(limit.state)
-  redis.call('SET', limit.key, raw, 'PX', math.max(1, math.ceil(lifetime / 1000)))
-end
+local made, is_crowded, tally = {}, nil, nil
 
 local limits, all_allow = {}, true
 for i = 1, limit_count do
-  local limit = read_limit(i)
-  limits[i] = limit
+  local at = FIRST_LIMIT + (i - 1) * LIMIT_ARGS
+  local name, most = ARGV[at + 1], tonumber(ARGV[at + 8])
+  made[name] = made[name] or algorithms[name]()
+  local algorithm, raw = made[name], stored[i + 2]
+  local rule = {limit = tonumber(ARGV[at + 2]), period = tonumber(ARGV[at + 3]), capacity = tonumber(ARGV[at + 4])}
+  local limit = {
+    key = KEYS[i + 2], id = ARGV[at], algorithm = algorithm, cost = tonumber(ARGV[at + 5]),
+    observe = ARGV[at + 6] ~= '', penalty = ARGV[at + 7] ~= '',
+  }
+  if most > 0 then
+    if not tally then is_crowded, tally = clients() end
+    limit.tally = KEYS[next_key]
+    if not raw and is_crowded(limit.tally, rule, most) then
+      limit.key, limit.tally = KEYS[next_key + 1], nil
+      raw = redis.call('GET', limit.key)
+    end
+    next_key = next_key + 2
+  end
+  limit.state = algorithm.read(raw, NOW, rule)
+  limit.allowed = algorithm.remaining(limit.state) >= limit.cost
   if not limit.allowed and not limit.observe then all_allow = false end
+  limits[i] = limit
 end
 
-local decisions = {}
-for i, limit in ipairs(limits) do
-  local outcome = 'allowed'
-  if limit.allowed then
-    if all_allow then charge(limit) end
-  else
-    outcome = limit.observe and 'observed' or 'blocked'
-    if limit.penalty then charge(limit) end
+local decisions, outcomes = {}, {}
+for i = 1, limit_count do
+  local limit = limits[i]
+  local algorithm, state, wait = limit.algorithm, limit.state, 0
+  if limit.cost > 0 and (limit.allowed and all_allow or not limit.allowed and limit.penalty) then
+    if limit.tally then tally(limit) end
+    algorithm.charge(state, limit.cost)
+    local raw, lifetime = algorithm.write(state)
+    redis.call('SET', limit.key, raw, 'PX', math.max(1, math.ceil(lifetime / 1000)))
   end
-  if all_allow or outcome ~= 'allowed' then count('limit:' .. limit.id .. ':' .. outcome, 1) end
-  local wait = 0
-  if not limit.allowed then wait = limit.algorithm.wait(limit.state, limit.cost) end
+  if not limit.allowed then
+    wait = algorithm.wait(state, limit.cost)
+    outcomes[#outcomes + 1] = limit.id .. (limit.observe and '=observed' or '=blocked')
+  elseif all_allow then
+    outcomes[#outcomes + 1] = limit.id .. '=allowed'
+  end
   decisions[i] = {
-    limit.allowed and 1 or 0,
-    math.max(0, limit.algorithm.remaining(limit.state)),
-    limit.algorithm.reset(limit.state),
-    wait,
+    limit.allowed and 1 or 0, math.max(0, algorithm.remaining(state)), algorithm.reset(state), wait,
   }
 end
 
-if mode == 'blocked' then
-  count('rule:blocked', 1)
-elseif mode == 'count' then
-  count(all_allow and 'request:allowed' or 'request:blocked', 1)
-end
-
 local cache = {}
-if all_allow and ARGV[5] == 'get' then
+if all_allow and asks_cache then
+  --@include entry.lua
   local tags = {}
   for tag in string.gmatch(ARGV[13], '%S+') do tags[#tags + 1] = tag end
-  local state, age, blob = look_up(ENTRY, LEASE, INVALIDATIONS, {
+  local state, age, blob = look_up(KEYS[limit_count + 6], KEYS[limit_count + 7], KEYS[limit_count + 5], {
     ttl = tonumber(ARGV[7]), stale_while_revalidate = tonumber(ARGV[8]), stale_if_error = tonumber(ARGV[9]),
     known_etag = ARGV[10], token = ARGV[11], lease_ms = ARGV[12], tags = tags,
   })
-  if mode == 'count' then count('cache:' .. ARGV[6] .. ':' .. state, 1) end
   cache = {state, age, blob}
 end
 
+if mode ~= 'quiet' then
+  local request = mode == 'blocked' and 'rule' or all_allow and 'allowed' or 'blocked'
+  count(request .. '|' .. table.concat(outcomes, ',') .. '|' .. (cache[1] and ARGV[6] .. '=' .. cache[1] or ''), 1)
+end
+record(FIRST_LIMIT + limit_count * LIMIT_ARGS)
 return {'ok', NOW, decisions, cache}

@@ -12,11 +12,13 @@ local NOW = time[1] * 1000000 + time[2]
 --@include token_bucket.lua
 
 local algorithms = {sliding_window = sliding_window, fixed_window = fixed_window, token_bucket = token_bucket}
-local standings = {}
+local made, standings = {}, {}
 for i, key in ipairs(KEYS) do
   local at = (i - 1) * 4
   local rule = {limit = tonumber(ARGV[at + 2]), period = tonumber(ARGV[at + 3]), capacity = tonumber(ARGV[at + 4])}
-  local algorithm, raw = algorithms[ARGV[at + 1]], redis.call('GET', key)
+  local name, raw = ARGV[at + 1], redis.call('GET', key)
+  made[name] = made[name] or algorithms[name]()
+  local algorithm = made[name]
   local state = algorithm.read(raw or nil, NOW, rule)
   local remaining = algorithm.remaining(state)
   local used = raw and rule.capacity - remaining or 0

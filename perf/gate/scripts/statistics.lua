@@ -1,6 +1,8 @@
 -- statistics.lua: counts events in one hash per minute, kept for 25 hours.
 --
---   count(field, by)   adds `by` to `field` of the current minute
+--   count(field, by)   adds `by` to `field` of the current minute; what was decided about a request is one field, of
+--                      three parts divided by "|": allowed, blocked, or rule (an access rule refused); per limit its
+--                      id, "=" and outcome, divided by ","; the cache policy's id, "=" and state
 --   record(first)      adds what the caller brought along: ARGV[first] .. the end, as pairs of field and number.
 --                      A field that starts with "!" names a blocked client and goes to the hour's ranking.
 --
