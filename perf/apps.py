@@ -25,9 +25,11 @@ class PerfConfig(AppConfig):
 
     def ready(self) -> None:
         from perf import checks  # noqa: F401  (registers itself)
-        from perf.policies import signals
+        from perf.caching import signals as caching_signals
+        from perf.policies import signals as policy_signals
 
-        signals.connect()
+        policy_signals.connect()
+        caching_signals.connect()
         post_migrate.connect(_seal_what_migrations_changed, sender=self, dispatch_uid="perf.seal")
         autodiscover_modules("jobs")
         import_module("perf.jobs.warm")

@@ -46,7 +46,7 @@ def entry_key(
 
 
 def identity_parts(caller: Caller, shared_by: str) -> tuple[str, ...]:
-    """The identity class: everyone, the set of roles, or the one user."""
+    """The identity class: everyone, all that may do the same by roles, flags and grants, or the one user."""
     match shared_by:
         case "everyone":
             return ("everyone",)
@@ -56,6 +56,8 @@ def identity_parts(caller: Caller, shared_by: str) -> tuple[str, ...]:
             return (
                 "roles",
                 "superuser" if caller.superuser else "",
+                "staff" if caller.staff else "",
+                caller.grants,
                 str(len(caller.roles)),
                 *sorted(caller.roles),
             )

@@ -12,6 +12,8 @@ from perf.gate.scripts import load_script
 from perf.gate.store import StoreUnavailable, store
 
 EVERYTHING = "*"
+# On every entry that several users with the same roles get.
+SHARED_BY_ROLE = "shared:role"
 # Microseconds after which no entry can be left: the longest TTL and the longest stale time together.
 OLDEST_ENTRY = 63 * 24 * 3600 * 1_000_000
 

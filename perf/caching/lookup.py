@@ -11,6 +11,7 @@ from django.http import HttpResponseBase
 
 from perf.caching import identity
 from perf.caching.entry import Entry, open_entry, seal_entry
+from perf.caching.invalidation import SHARED_BY_ROLE
 from perf.caching.local_copies import Copy, local_copies
 from perf.caching.storable import entry_of, unstorable_reason
 from perf.conf import setting
@@ -60,8 +61,13 @@ class Terms:
 
 
 def terms_of(rule: CacheRule | None, settings: CacheSettings, view_name: str) -> Terms:
-    """Merge policy and decorator. Entries can also be invalidated by ``policy:<name>`` and ``route:<view name>``."""
-    route_tags = (f"route:{view_name}",) if view_name else ()
+    """Merge policy and decorator. Entries can also be invalidated by ``policy:<name>`` and ``route:<view name>``.
+
+    What is shared by role carries `SHARED_BY_ROLE` as well, for the moment when a role changes its meaning.
+    """
+    route_tags: tuple[str, ...] = (f"route:{view_name}",) if view_name else ()
+    if (settings if rule is None else rule).shared_by == "role":
+        route_tags += (SHARED_BY_ROLE,)
     if rule is None:
         ttl = setting("DEFAULT_TTL") if settings.ttl is None else settings.ttl
         return Terms(

@@ -22,7 +22,8 @@ UNKNOWN_ADDRESS = ipaddress.IPv6Address("::")
 class Caller:
     """The one who asks.
 
-    ``address`` is None where no request is at hand. ``version`` is the identity version the credentials carry; empty
+    ``grants`` stands for what the user may do beyond its roles; empty if nothing. ``address`` is None where no request
+    is at hand. ``version`` is the identity version the credentials carry; empty
     if they carry none. ``key`` is what code that names its clients itself counts by, whatever a policy says.
     """
 
@@ -31,6 +32,8 @@ class Caller:
     address: IPAddress | None
     version: str = ""
     superuser: bool = False
+    staff: bool = False
+    grants: str = ""
     name: str = field(default="", compare=False)
     key: str | None = None
 
@@ -73,6 +76,8 @@ def caller_of_user(user: Any, address: IPAddress | None = None, version: str = "
         address=address,
         version=version,
         superuser=bool(getattr(user, "is_superuser", False)),
+        staff=bool(getattr(user, "is_staff", False)),
+        grants=grants_of(user),
         name=user.get_username(),
     )
 
@@ -85,6 +90,16 @@ def roles_of(user: Any) -> frozenset[str]:
     if roles is None:
         roles = user.groups.values_list("name", flat=True)
     return frozenset(roles)
+
+
+def grants_of(user: Any) -> str:
+    """A digest of the permissions a user has in person: its own ``grants``, or its ``user_permissions`` (one query)."""
+    grants: str | None = getattr(user, "grants", None)
+    if grants is None:
+        permissions = getattr(user, "user_permissions", None)
+        own = sorted(permissions.values_list("pk", flat=True)) if permissions is not None else ()
+        grants = keys.digest(("grants", *map(str, own))) if own else ""
+    return grants
 
 
 @lru_cache(maxsize=4)

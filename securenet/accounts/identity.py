@@ -11,6 +11,8 @@ from django.conf import settings
 from django.utils import timezone
 from rest_framework_simplejwt.tokens import Token
 
+from perf.gate.callers import grants_of
+
 CLOCK_MARGIN = timedelta(minutes=1)
 
 
@@ -24,6 +26,7 @@ class TokenUser:
     is_staff: bool
     is_superuser: bool
     version: int
+    grants: str = ""
     is_active: bool = True
     is_authenticated: bool = True
     is_anonymous: bool = False
@@ -42,6 +45,7 @@ class TokenUser:
             is_staff=bool(token.get("staff")),
             is_superuser=bool(token.get("superuser")),
             version=int(token.get("ver", 0)),
+            grants=str(token.get("grants", "")),
         )
 
     @classmethod
@@ -54,6 +58,7 @@ class TokenUser:
             is_staff=user.is_staff,
             is_superuser=user.is_superuser,
             version=user.token_version,
+            grants=grants_of(user),
         )
 
     def get_username(self) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, Permission
 from django.db.models.signals import m2m_changed, post_save, pre_delete, pre_save
 
 from securenet.accounts import versions
@@ -19,14 +19,22 @@ _PREFIX = "securenet.accounts"
 def connect() -> None:
     """Called once, when the app is ready."""
     m2m_changed.connect(membership_changed, sender=User.groups.through, dispatch_uid=f"{_PREFIX}.membership_changed")
+    m2m_changed.connect(
+        membership_changed, sender=User.user_permissions.through, dispatch_uid=f"{_PREFIX}.permissions_changed"
+    )
     pre_save.connect(remember_name, sender=Group, dispatch_uid=f"{_PREFIX}.remember_name")
     post_save.connect(group_saved, sender=Group, dispatch_uid=f"{_PREFIX}.group_saved")
     pre_delete.connect(group_deleted, sender=Group, dispatch_uid=f"{_PREFIX}.group_deleted")
     pre_delete.connect(user_deleted, sender=User, dispatch_uid=f"{_PREFIX}.user_deleted")
 
 
-def membership_changed(instance: User | Group, action: str, reverse: bool, pk_set: set[int] | None, **_: Any) -> None:
-    """Users joined or left groups, from either side. Before a clear the members are still known."""
+def membership_changed(
+    instance: User | Group | Permission, action: str, reverse: bool, pk_set: set[int] | None, **_: Any
+) -> None:
+    """Users joined or left groups, or got or lost permissions of their own, from either side.
+
+    Before a clear the members are still known.
+    """
     if action not in {"post_add", "post_remove", "pre_clear"}:
         return
     if isinstance(instance, User):
@@ -63,5 +71,6 @@ def user_deleted(instance: User, **_: Any) -> None:
         versions.retire(instance.pk, version)
 
 
-def _member_ids(group: Group) -> list[int]:
-    return list(User._base_manager.filter(groups=group).values_list("pk", flat=True))
+def _member_ids(held: Group | Permission) -> list[int]:
+    by = {"groups": held} if isinstance(held, Group) else {"user_permissions": held}
+    return list(User._base_manager.filter(**by).values_list("pk", flat=True))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 
+from perf.gate.callers import grants_of
 from securenet.accounts.models import User
 
 
@@ -19,6 +20,8 @@ def access_token_for(user: User) -> str:
     token["roles"] = sorted(user.roles)
     token["staff"] = user.is_staff
     token["superuser"] = user.is_superuser
+    if grants := grants_of(user):
+        token["grants"] = grants
     token["ver"] = user.token_version
     token["pwd"] = user.password_stamp
     return str(token)

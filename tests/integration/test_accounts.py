@@ -454,3 +454,18 @@ def test_a_made_up_token_costs_as_much_as_a_good_one():
     RateLimitPolicy.objects.create(name="all", route="*", limit=2, period=3600)
     client = APIClient(HTTP_AUTHORIZATION="Bearer made.up.token")
     assert [client.get(OPEN_PAGE).status_code for _ in range(4)] == [401, 401, 429, 429]
+
+
+# --- Permissions in person
+
+
+def test_a_permission_of_ones_own_outdates_the_token_and_stands_in_the_next_one():
+    from django.contrib.auth.models import Permission
+
+    user = given_user("viewer")
+    assert "grants" not in claims(access_token_for(user))
+    version = user.token_version
+    user.user_permissions.add(Permission.objects.first())
+    user.refresh_from_db()
+    assert user.token_version > version
+    assert claims(access_token_for(user))["grants"]

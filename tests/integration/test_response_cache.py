@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
+from django.contrib.auth.models import Permission
 from django.db import transaction
 from django.test import AsyncClient, Client, override_settings
 from django_redis import get_redis_connection
@@ -529,3 +530,49 @@ class TestSlotsOfTheirOwn:
         policy.save()
         assert calls(client.get("/api/counter")) > calls(first)
         assert not get_redis_connection("default").keys("*:lease")
+
+
+class TestSharedByRole:
+    """What several users get is computed for one of them, so they have to be alike in all that a view may look at."""
+
+    @pytest.fixture(autouse=True)
+    def policy(self) -> None:
+        given_cache_policy(shared_by="role")
+
+    def test_the_same_roles_share(self) -> None:
+        ann, ben = (client_for(given_user(name, "viewer")) for name in ("ann", "ben"))
+        assert calls(ann.get("/api/counter")) == calls(ben.get("/api/counter"))
+
+    @pytest.mark.parametrize("difference", [{"is_staff": True}, {"is_superuser": True}])
+    def test_flags_make_a_difference(self, difference: dict[str, bool]) -> None:
+        ann, ben = client_for(given_user("ann", "viewer")), client_for(given_user("ben", "viewer", **difference))
+        assert calls(ann.get("/api/counter")) != calls(ben.get("/api/counter"))
+
+    def test_permissions_of_ones_own_make_a_difference(self) -> None:
+        ann, ben = given_user("ann", "viewer"), given_user("ben", "viewer")
+        ben.user_permissions.add(Permission.objects.first())
+        assert calls(client_for(ann).get("/api/counter")) != calls(client_for(ben).get("/api/counter"))
+
+    def test_a_group_that_changes_changes_what_its_members_get_at_once(self) -> None:
+        user = given_user("ann", "viewer")
+        group = user.groups.get()
+        client = client_for(user)
+        before = calls(client.get("/api/counter"))
+        for change in (
+            lambda: group.permissions.add(Permission.objects.first()),
+            lambda: group.permissions.clear(),
+            lambda: group.save(),
+        ):
+            change()
+            after = calls(client.get("/api/counter"))
+            assert after > before
+            before = after
+
+    def test_a_change_rolled_back_changes_nothing(self) -> None:
+        user = given_user("ann", "viewer")
+        client = client_for(user)
+        before = calls(client.get("/api/counter"))
+        with pytest.raises(RuntimeError), transaction.atomic():
+            user.groups.get().permissions.add(Permission.objects.first())
+            raise RuntimeError
+        assert calls(client.get("/api/counter")) == before
