@@ -48,6 +48,10 @@ DEFAULTS: Final[dict[str, Any]] = {
     "CACHE_SHARDS": 1,
     # Seconds an entry is kept at least, so that a TTL lengthened in the admin finds it.
     "ENTRY_RETENTION": 3600,
+    # How eagerly hot entries are refreshed before they expire (the beta of XFetch): above 1 earlier, 0 not at all.
+    "EARLY_REFRESH": 1.0,
+    # Bytes from which bodies are kept compressed, and sent so to clients that accept gzip; 0: none.
+    "COMPRESS_BYTES": 2048,
     # Bytes of bodies that each process keeps beside Redis.
     "LOCAL_COPIES_BYTES": 16 * 1024 * 1024,
     # Seconds a request holds the right to recompute an entry; renewed while it works.

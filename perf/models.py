@@ -130,6 +130,17 @@ class CachePolicy(RoutedPolicy):
         validators=[MaxValueValidator(MAX_SECONDS)],
         help_text=_("Seconds after the TTL in which the old response is served when the view fails."),
     )
+    negative_ttl = models.PositiveIntegerField(
+        _("negative TTL"),
+        default=0,
+        validators=[MaxValueValidator(MAX_SECONDS)],
+        help_text=_("Seconds for which 404 and 410 are remembered; 0 never."),
+    )
+    honour_origin_headers = models.BooleanField(
+        _("honour origin headers"),
+        default=False,
+        help_text=_("The view's own Cache-Control or Expires decides, as RFC 9111 says; the TTL where it has none."),
+    )
     shared_by = models.CharField(
         _("shared by"),
         max_length=8,

@@ -37,7 +37,19 @@ class CachePolicyAdmin(PolicyAdmin):
     ordering = ["position", "id"]
     fieldsets = [
         (None, {"fields": ["name", "enabled", "position", "route", "methods"]}),
-        ("Freshness", {"fields": ["ttl", "ttl_jitter", "stale_while_revalidate", "stale_if_error"]}),
+        (
+            "Freshness",
+            {
+                "fields": [
+                    "ttl",
+                    "ttl_jitter",
+                    "stale_while_revalidate",
+                    "stale_if_error",
+                    "negative_ttl",
+                    "honour_origin_headers",
+                ]
+            },
+        ),
         ("Whose responses", {"fields": ["shared_by", "vary_on_headers", "ignore_params"]}),
         ("Storage", {"fields": ["max_body_bytes", "tags"]}),
         ("Notes", {"fields": ["comment", "change_reason"]}),

@@ -15,11 +15,12 @@ from typing import Any, TypeVar
 from asgiref.sync import sync_to_async
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponseBase
+from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 
 from perf.caching.entry import Entry
 from perf.caching.http import dress, response_from, set_cache_status
-from perf.caching.lookup import CacheLookup, CacheSettings
+from perf.caching.lookup import RAISED, CacheLookup, CacheSettings
 from perf.gate.callers import caller_of
 from perf.gate.exchange import enter
 from perf.gate.inquiry import Inquiry
@@ -150,20 +151,32 @@ def _own_exchange(request: Any, settings: CacheSettings) -> tuple[CacheLookup, C
 
 def _hit(lookup: CacheLookup, answer: CacheAnswer, entry: Entry) -> HttpResponseBase:
     collapsed = record_of(lookup.request).cache_status == "collapsed"
-    ttl = math.floor(lookup.lifetime - answer.age)
+    lifetime = lookup.lifetime if answer.state is CacheState.STORE_DOWN else answer.lifetime
+    ttl = math.floor(lifetime - answer.age)
     if answer.state is CacheState.STORE_DOWN:
         set_cache_status(lookup.request, "hit", "detail=STORE_DOWN")
     elif collapsed:
         set_cache_status(lookup.request, "fwd=miss", "collapsed", f"ttl={ttl}")
     else:
         set_cache_status(lookup.request, "hit", f"ttl={ttl}")
-    return dress(response_from(entry), lookup, entry, answer.age)
+    if entry.headers[:1] == ((RAISED, "1"),):
+        raise _missing(lookup.request, entry)
+    return dress(response_from(entry), lookup, entry, answer.age, lifetime)
+
+
+def _missing(request: Any, entry: Entry) -> Exception:
+    """What the view raised; its answer is made anew, since it speaks of this request."""
+    detail = entry.body.decode()
+    return NotFound(detail) if isinstance(request, Request) else Http404(detail)
 
 
 def _spare_for(
     error: Exception, lookup: CacheLookup, answer: CacheAnswer, old: Entry | None
 ) -> HttpResponseBase | None:
     """The view raised: the old response, where there is one and the policy lets it stand in for a failure."""
+    if type(error) in (Http404, NotFound) and lookup.remember_missing(404, str(error)):
+        set_cache_status(lookup.request, "fwd=miss", "stored", f"ttl={math.floor(lookup.stored_lifetime)}")
+        return None
     refusal = isinstance(error, Http404 | PermissionDenied) or getattr(error, "status_code", 500) < 500
     if old is not None and not refusal and _may_replace_error(lookup, answer):
         lookup.release()
@@ -173,7 +186,7 @@ def _spare_for(
 
 
 def _may_replace_error(lookup: CacheLookup, answer: CacheAnswer) -> bool:
-    return lookup.terms is not None and answer.age < lookup.lifetime + lookup.terms.stale_if_error
+    return lookup.terms is not None and answer.age < answer.lifetime + lookup.terms.stale_if_error
 
 
 def _computed(
@@ -197,6 +210,6 @@ def _store(lookup: CacheLookup, forward: str, response: HttpResponseBase) -> Htt
         return response
     is_stored = stored == "stored"
     set_cache_status(
-        lookup.request, f"fwd={forward}", "stored" if is_stored else "", f"ttl={math.floor(lookup.lifetime)}"
+        lookup.request, f"fwd={forward}", "stored" if is_stored else "", f"ttl={math.floor(lookup.stored_lifetime)}"
     )
-    return dress(response, lookup, entry, 0.0)
+    return dress(response, lookup, entry, 0.0, lookup.stored_lifetime)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 from django.http import HttpResponse, HttpResponseBase
@@ -12,25 +13,44 @@ from perf.caching.entry import Entry
 from perf.caching.lookup import CacheLookup
 from perf.records import django_request, record_of
 
+_GZIP_REFUSED = re.compile(r"(?:^|,)\s*gzip\s*;\s*q=0(?:\.0*)?\s*(?:,|$)")
+_GZIP = re.compile(r"(?:^|,)\s*gzip\s*(?:;|,|$)")
+
 
 def response_from(entry: Entry) -> HttpResponse:
-    """A new response with the entry's status, headers and body."""
-    response = HttpResponse(entry.body, status=entry.status)
+    """A new response with the entry's status and headers; `dress` adds the body in the encoding of the client."""
+    response = HttpResponse(status=entry.status)
     for name, value in entry.headers:
         response.headers[name] = value
     return response
 
 
-def dress(response: HttpResponseBase, lookup: CacheLookup, entry: Entry, age: float) -> HttpResponseBase:
-    """Give a cacheable response its validators, and answer a conditional request with 304."""
+def dress(
+    response: HttpResponseBase, lookup: CacheLookup, entry: Entry, age: float, lifetime: float
+) -> HttpResponseBase:
+    """Give a cacheable response its body and validators, and answer a conditional request with 304.
+
+    Args:
+        response: as the view made it, or from `response_from`.
+        age: seconds since the entry was stored.
+        lifetime: seconds for which it is fresh.
+    """
     terms = lookup.terms
     if terms is None:
         return response
+    as_gzip = entry.is_gzip and _accepts_gzip(lookup.request)
+    response.content = entry.body if as_gzip else entry.plain_body()  # type: ignore[attr-defined]
+    if as_gzip:
+        response.headers["Content-Encoding"] = "gzip"
     shared = terms.shared_by == "everyone"
-    response.headers.setdefault("ETag", entry.http_etag)
-    response.headers["Cache-Control"] = f"{'public' if shared else 'private'}, max-age={math.floor(lookup.lifetime)}"
+    _set_etag(response, entry, as_gzip)
+    if not (terms.honours_origin and response.has_header("Cache-Control")):
+        response.headers["Cache-Control"] = f"{'public' if shared else 'private'}, max-age={math.floor(lifetime)}"
     response.headers["Age"] = str(int(age))
-    if varies := [*terms.vary_on_headers, *(() if shared else ("Authorization", "Cookie"))]:
+    varies = [*terms.vary_on_headers, *(() if shared else ("Authorization", "Cookie"))]
+    if entry.is_gzip:
+        varies.append("Accept-Encoding")
+    if varies:
         patch_vary_headers(response, varies)
     conditional: HttpResponseBase | None = get_conditional_response(
         django_request(lookup.request),
@@ -38,6 +58,19 @@ def dress(response: HttpResponseBase, lookup: CacheLookup, entry: Entry, age: fl
         response=response,  # type: ignore[arg-type]  # any response will do; it is handed back
     )
     return response if conditional is None else conditional
+
+
+def _set_etag(response: HttpResponseBase, entry: Entry, as_gzip: bool) -> None:
+    own = response.get("ETag")
+    if own is None:
+        response.headers["ETag"] = entry.http_etag(as_gzip)
+    elif as_gzip and not own.startswith("W/"):
+        response.headers["ETag"] = f"W/{own}"  # the view means the bytes it made
+
+
+def _accepts_gzip(request: Any) -> bool:
+    accepted = django_request(request).META.get("HTTP_ACCEPT_ENCODING", "").lower()
+    return _GZIP.search(accepted) is not None and _GZIP_REFUSED.search(accepted) is None
 
 
 def set_cache_status(request: Any, *parameters: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 import uuid
 from dataclasses import dataclass
@@ -10,10 +11,11 @@ from typing import Any
 from django.http import HttpResponseBase
 
 from perf.caching import identity
-from perf.caching.entry import Entry, open_entry, seal_entry
+from perf.caching.entry import Entry, make_entry, open_entry, seal_entry
 from perf.caching.invalidation import SHARED_BY_ROLE
 from perf.caching.local_copies import Copy, local_copies
-from perf.caching.storable import entry_of, unstorable_reason
+from perf.caching.origin import OriginFreshness, origin_freshness
+from perf.caching.storable import NEGATIVE_STATUSES, entry_of, unstorable_reason
 from perf.conf import setting
 from perf.gate import keys
 from perf.gate.callers import Caller
@@ -25,10 +27,15 @@ from perf.gate.outcome import CacheAnswer, CacheState, IdentityChanged
 from perf.gate.scripts import load_script
 from perf.gate.store import StoreUnavailable, store
 from perf.gate.wire import SECOND, release_call
+from perf.models import MAX_SECONDS
 from perf.policies.snapshot import CacheRule
 from perf.records import django_request
 
 DEFAULT_MAX_BODY_BYTES = 1024 * 1024
+# Kinds of entries, as entry.lua knows them.
+ORDINARY, NEGATIVE, NEVER_STALE = range(3)
+# Marks an entry that stands for an exception; no header has such a name.
+RAISED = ":raised"
 UNSTORABLE_SECONDS = 5
 # Well below the socket's time-out, so that waiting is never mistaken for a Redis that hangs.
 WAIT_SLICE_SECONDS = 0.1
@@ -53,6 +60,8 @@ class Terms:
     ttl_jitter: int
     stale_while_revalidate: int
     stale_if_error: int
+    negative_ttl: int
+    honours_origin: bool
     shared_by: str
     vary_on_headers: tuple[str, ...]
     ignore_params: tuple[str, ...]
@@ -71,7 +80,7 @@ def terms_of(rule: CacheRule | None, settings: CacheSettings, view_name: str) ->
     if rule is None:
         ttl = setting("DEFAULT_TTL") if settings.ttl is None else settings.ttl
         return Terms(
-            "default", ttl, 0, 0, 0, settings.shared_by, settings.vary_on_headers, (), DEFAULT_MAX_BODY_BYTES,
+            "default", ttl, 0, 0, 0, 0, False, settings.shared_by, settings.vary_on_headers, (), DEFAULT_MAX_BODY_BYTES,
             (*settings.tags, *route_tags),
         )  # fmt: skip
     return Terms(
@@ -80,6 +89,8 @@ def terms_of(rule: CacheRule | None, settings: CacheSettings, view_name: str) ->
         ttl_jitter=rule.ttl_jitter,
         stale_while_revalidate=rule.stale_while_revalidate,
         stale_if_error=rule.stale_if_error,
+        negative_ttl=rule.negative_ttl,
+        honours_origin=rule.honour_origin_headers,
         shared_by=rule.shared_by,
         vary_on_headers=rule.vary_on_headers,
         ignore_params=rule.ignore_params,
@@ -100,6 +111,7 @@ class CacheLookup:
         self.token = uuid.uuid4().hex
         self.holds_lease = False
         self.asked_at = 0
+        self.stored_lifetime = 0.0
         self._copy: Copy | None = None
         self._started = 0.0
 
@@ -120,12 +132,16 @@ class CacheLookup:
             ignore_params=terms.ignore_params,
         )
         self._copy = local_copies.get(self.key)
+        serves = not self._must_refresh(plain)
         return EntryQuery(
             key=self.key,
             rule_id=terms.rule_id,
-            ttl=0 if self._must_refresh(plain) else self.lifetime,
-            stale_while_revalidate=terms.stale_while_revalidate,
+            ttl=self.lifetime if serves else 0,
+            stale_while_revalidate=terms.stale_while_revalidate if serves else 0,
             stale_if_error=terms.stale_if_error,
+            negative_ttl=terms.negative_ttl if serves else 0,
+            honours_origin=terms.honours_origin and serves,
+            early=random.expovariate(1.0) * setting("EARLY_REFRESH") if serves else 0.0,
             known_etag=self._copy.entry.etag if self._copy else b"",
             token=self.token,
             tags=terms.tags,
@@ -188,15 +204,22 @@ class CacheLookup:
             vary_on_headers=self.terms.vary_on_headers,
             max_body_bytes=self.terms.max_body_bytes,
             shared=self.terms.shared_by != "user",
+            negative=self.terms.negative_ttl > 0,
+            honours_origin=self.terms.honours_origin,
         )
         if reason:
             self.release(unstorable=response.status_code < 500)
             return None, reason
-        entry = entry_of(response)
-        if not self.holds_lease or django_request(self.request).method != "GET":
-            self.release()
-            return entry, ""
-        return entry, self._store(entry, self.terms)
+        entry = entry_of(response, self.terms.honours_origin)
+        origin = origin_freshness(response) if self.terms.honours_origin else OriginFreshness(None, may_be_stale=True)
+        return entry, self._keep(entry, self.terms, origin)
+
+    def remember_missing(self, status: int, detail: str) -> bool:
+        """The view raised that there is nothing: keep that as long as the policy says. False where it does not."""
+        if not self.key or self.terms is None or not self.terms.negative_ttl:
+            return False
+        entry = make_entry(status, [(RAISED, "1")], detail.encode())
+        return self._keep(entry, self.terms, OriginFreshness(None, may_be_stale=True)) == "stored"
 
     def release(self, unstorable: bool = False) -> None:
         """End a lease without storing; ``unstorable`` lets followers run side by side for a while."""
@@ -211,11 +234,24 @@ class CacheLookup:
         except StoreUnavailable:
             notes.note("cache:lease_not_released")  # it expires by itself
 
-    def _store(self, entry: Entry, terms: Terms) -> str:
+    def _keep(self, entry: Entry, terms: Terms, origin: OriginFreshness) -> str:
+        negative = entry.status in NEGATIVE_STATUSES
+        if negative:
+            self.stored_lifetime = terms.negative_ttl
+        else:
+            self.stored_lifetime = self.lifetime if origin.lifetime is None else min(origin.lifetime, MAX_SECONDS)
+        if not self.holds_lease or django_request(self.request).method != "GET":
+            self.release()
+            return ""
+        kind = NEGATIVE if negative else ORDINARY if origin.may_be_stale else NEVER_STALE
+        own = -1 if origin.lifetime is None else round(self.stored_lifetime * SECOND)
+        return self._store(entry, terms, kind, own)
+
+    def _store(self, entry: Entry, terms: Terms, kind: int, own_lifetime: int) -> str:
         self.holds_lease = False
         keeper.drop_lease(keys.lease(self.key))
         spare = max(terms.stale_while_revalidate, terms.stale_if_error)
-        retention = max(float(setting("ENTRY_RETENTION")), self.lifetime + spare)
+        retention = max(float(setting("ENTRY_RETENTION")), self.lifetime + spare, self.stored_lifetime + spare)
         took = round((time.perf_counter() - self._started) * SECOND)
         tags, cache_tag = " ".join(terms.tags), keys.cache_tag(self.key)
         budget = int(setting("CACHE_BUDGET_BYTES")) // len(keys.cache_tags())
@@ -228,7 +264,7 @@ class CacheLookup:
                 ],
                 [
                     self.token, self.asked_at, took, entry.etag, tags, seal_entry(entry, self.key),
-                    round(retention * 1000), budget,
+                    round(retention * 1000), budget, kind, own_lifetime,
                 ],
             )  # fmt: skip
         except StoreUnavailable:

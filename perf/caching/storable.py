@@ -8,17 +8,25 @@ from typing import Any
 from django.http import HttpResponseBase
 
 from perf.caching.entry import Entry, make_entry
+from perf.caching.origin import directives
+from perf.conf import setting
 from perf.records import django_request
+
+# Not found, gone: worth remembering for a short time.
+NEGATIVE_STATUSES = frozenset({404, 410})
 
 _SEPARATOR = re.compile(r"\s*,\s*")
 # Covered by the identity class or the negotiated media type, or applied outside the cache.
 _COVERED = {"accept", "accept-encoding", "accept-language", "authorization", "cookie"}
 # These belong to one exchange, or are made anew for each.
 _NOT_KEPT = {
-    "age", "cache-control", "cache-status", "connection", "content-length", "date", "etag", "expires", "keep-alive",
-    "proxy-authenticate", "ratelimit", "ratelimit-policy", "retry-after", "server-timing", "set-cookie", "te",
-    "trailer", "transfer-encoding", "upgrade", "x-request-id",
+    "age", "cache-status", "connection", "content-length", "date", "keep-alive", "proxy-authenticate", "ratelimit",
+    "ratelimit-policy", "retry-after", "server-timing", "set-cookie", "te", "trailer", "transfer-encoding", "upgrade",
+    "x-request-id",
 }  # fmt: skip
+# The view's own word on freshness, kept only where the policy honours it.
+_FRESHNESS = {"cache-control", "expires"}
+_COMPRESSIBLE = re.compile(r"text/|application/(?:[\w.-]+\+)?(?:json|xml|javascript)|image/svg\+xml")
 
 
 def unstorable_reason(
@@ -28,16 +36,22 @@ def unstorable_reason(
     vary_on_headers: tuple[str, ...],
     max_body_bytes: int,
     shared: bool,
+    negative: bool,
+    honours_origin: bool,
 ) -> str:
-    """Why ``response`` must not be kept; empty where it may. ``shared`` says that other users would get it."""
+    """Why ``response`` must not be kept; empty where it may.
+
+    ``shared`` says that other users would get it, ``negative`` that 404 and 410 may be kept, ``honours_origin`` that
+    the view's own headers decide.
+    """
     if response.streaming:
         return "streaming"
-    if response.status_code != 200:
+    if response.status_code != 200 and not (negative and response.status_code in NEGATIVE_STATUSES):
         return f"status {response.status_code}"
     if response.cookies or response.has_header("Set-Cookie"):
         return "sets cookies"
-    directives = _directives(response.get("Cache-Control", ""))
-    if "no-store" in directives or (shared and directives & {"private", "no-cache"}):
+    given = directives(response)
+    if "no-store" in given or (shared and "private" in given) or ((shared or honours_origin) and "no-cache" in given):
         return "Cache-Control"
     varies = {name.lower() for name in _SEPARATOR.split(response.get("Vary", "").strip()) if name}
     if "*" in varies or not varies <= _COVERED | set(vary_on_headers):
@@ -50,11 +64,18 @@ def unstorable_reason(
     return ""
 
 
-def entry_of(response: HttpResponseBase) -> Entry:
+def entry_of(response: HttpResponseBase, honours_origin: bool = False) -> Entry:
     """The part of ``response`` that is the same for everybody who gets it from the cache."""
-    kept = [(name, value) for name, value in response.items() if name.lower() not in _NOT_KEPT]
-    return make_entry(response.status_code, kept, response.content)  # type: ignore[attr-defined]
+    left_out = _NOT_KEPT if honours_origin else _NOT_KEPT | _FRESHNESS
+    kept = [(name, value) for name, value in response.items() if name.lower() not in left_out]
+    body: bytes = response.content  # type: ignore[attr-defined]
+    return make_entry(response.status_code, kept, body, compress=_is_worth_compressing(response, len(body)))
 
 
-def _directives(value: str) -> set[str]:
-    return {part.partition("=")[0].strip().lower() for part in value.split(",")}
+def _is_worth_compressing(response: HttpResponseBase, size: int) -> bool:
+    least = int(setting("COMPRESS_BYTES"))
+    return (
+        0 < least <= size
+        and not response.has_header("Content-Encoding")
+        and _COMPRESSIBLE.match(response.get("Content-Type", "").lower()) is not None
+    )

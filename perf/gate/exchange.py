@@ -119,8 +119,8 @@ def _judged(states: tuple[LimitState, ...]) -> Admission:
 
 
 def _cache_answer(reply: Sequence[Any], now: int) -> CacheAnswer:
-    state, age, blob = reply
-    return CacheAnswer(CacheState(state.decode()), age / SECOND, blob, now)
+    state, age, blob, lifetime = reply
+    return CacheAnswer(CacheState(state.decode()), age / SECOND, blob, now, lifetime / SECOND)
 
 
 def _note_blocked(caller: Caller, admission: Admission) -> None:

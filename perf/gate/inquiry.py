@@ -16,13 +16,19 @@ from perf.policies.snapshot import CacheRule, LimitRule, Snapshot
 
 @dataclass(frozen=True, slots=True)
 class EntryQuery:
-    """What the cache is asked. Times in seconds; ``rule_id`` names the policy in the statistics."""
+    """What the cache is asked. Times in seconds; ``rule_id`` names the policy in the statistics.
+
+    ``early`` times the seconds an entry took to compute is how long before its end it is refreshed.
+    """
 
     key: str
     rule_id: str
     ttl: float
     stale_while_revalidate: float
     stale_if_error: float
+    negative_ttl: float
+    honours_origin: bool
+    early: float
     known_etag: bytes
     token: str
     tags: tuple[str, ...]

@@ -77,14 +77,16 @@ class CacheState(Enum):
 class CacheAnswer:
     """The cache's part of the exchange.
 
-    ``age`` in seconds. ``blob`` is the entry as stored, or ``b"="`` where the process's own copy is current.
-    ``asked_at`` is Redis' time of the exchange in microseconds: where something is computed, its beginning.
+    ``age`` and ``lifetime``, for which it is fresh, in seconds. ``blob`` is the entry as stored, or ``b"="`` where the
+    process's own copy is current. ``asked_at`` is Redis' time of the exchange in microseconds: where something is
+    computed, its beginning.
     """
 
     state: CacheState
     age: float = 0.0
     blob: bytes = b""
     asked_at: int = 0
+    lifetime: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ def gate_call(inquiry: Inquiry, plan: Plan, query: EntryQuery | None, riders: Se
     mode = "blocked" if plan.forbidden else "quiet" if inquiry.quiet else "count"
     arguments: list[Any] = [plan.snapshot.number, caller.version, mode, len(plan.limits)]
     if query is None:
-        arguments += ("", "", 0, 0, 0, b"", "", 0, "")
+        arguments += ("", "", 0, 0, 0, 0, "", 0, b"", "", 0, "")
     else:
         arguments += ("get", query.rule_id, *_entry_arguments(query))
     for rule, names in zip(plan.limits, counters, strict=True):
@@ -73,6 +73,9 @@ def _entry_arguments(query: EntryQuery) -> list[Any]:
         round(query.ttl * SECOND),
         round(query.stale_while_revalidate * SECOND),
         round(query.stale_if_error * SECOND),
+        round(query.negative_ttl * SECOND),
+        "origin" if query.honours_origin else "",
+        query.early,
         query.known_etag,
         query.token,
         round(setting("LEASE_SECONDS") * 1000),

@@ -44,6 +44,8 @@ def cache_rule(policy: CachePolicy) -> CacheRule:
         ttl_jitter=policy.ttl_jitter,
         stale_while_revalidate=policy.stale_while_revalidate,
         stale_if_error=policy.stale_if_error,
+        negative_ttl=policy.negative_ttl,
+        honour_origin_headers=policy.honour_origin_headers,
         shared_by=policy.shared_by,
         vary_on_headers=tuple(sorted({name.lower() for name in policy.vary_on_headers})),
         ignore_params=tuple(policy.ignore_params),

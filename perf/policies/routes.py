@@ -53,6 +53,11 @@ class Route:
             case RouteKind.GLOB:
                 return _glob_matches(self.key, path)
 
+    @property
+    def fixed_segments(self) -> frozenset[str]:
+        """The segments of a path pattern that have no star; every path that matches has them, too."""
+        return frozenset(part for part in self.key.split("/") if part and "*" not in part)
+
 
 def parse_route(text: str) -> Route:
     """Parse ``text``; raise `InvalidRoute` with advice where it is no route."""

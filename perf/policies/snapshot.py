@@ -1,12 +1,13 @@
 """A revision compiled in a process: frozen, matched without I/O.
 
-Rules are indexed by what their route fixes (a whole path, a prefix, a view), so the cost of a match grows with the
-length of the path and the number of rules *on that route*, not with the number of policies.
+Rules are indexed by what their route fixes (a whole path, a prefix, a segment, a view), so the cost of a match grows
+with the length of the path and the number of rules *on that route*, not with the number of policies.
 """
 
 from __future__ import annotations
 
 import ipaddress
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -29,6 +30,8 @@ class CacheRule:
     ttl_jitter: int
     stale_while_revalidate: int
     stale_if_error: int
+    negative_ttl: int
+    honour_origin_headers: bool
     shared_by: str
     vary_on_headers: tuple[str, ...]
     ignore_params: tuple[str, ...]
@@ -81,14 +84,14 @@ RuleT = TypeVar("RuleT", CacheRule, LimitRule)
 class RuleIndex(Generic[RuleT]):
     """Finds the rules whose route matches, in order of position."""
 
-    __slots__ = ("_any", "_exact", "_globs", "_prefix_lengths", "_prefixes", "_views")
+    __slots__ = ("_any", "_exact", "_globs", "_prefix_lengths", "_prefixes", "_segments", "_views")
 
     def __init__(self, rules: Iterable[RuleT]) -> None:
         self._any: list[RuleT] = []
         self._exact: dict[str, list[RuleT]] = {}
         self._prefixes: dict[str, list[RuleT]] = {}
         self._views: dict[str, list[RuleT]] = {}
-        self._globs: list[RuleT] = []
+        globs: list[RuleT] = []
         for rule in sorted(rules, key=_order):
             match rule.route.kind:
                 case RouteKind.ANY:
@@ -100,8 +103,11 @@ class RuleIndex(Generic[RuleT]):
                 case RouteKind.VIEW:
                     self._views.setdefault(rule.route.key, []).append(rule)
                 case RouteKind.GLOB:
-                    self._globs.append(rule)
+                    globs.append(rule)
         self._prefix_lengths = sorted({len(prefix) for prefix in self._prefixes})
+        self._segments: dict[str, list[RuleT]]
+        self._globs: list[RuleT]
+        self._segments, self._globs = _by_rarest_segment(globs)
 
     def candidates(self, path: str, view_name: str, method: str, throttle_scope: str = "") -> list[RuleT]:
         """The rules for ``method`` on the route of ``path`` and ``view_name``, lowest position first."""
@@ -109,10 +115,30 @@ class RuleIndex(Generic[RuleT]):
         if throttle_scope:
             groups.append(self._views.get(SCOPE_ROUTE + throttle_scope, ()))
         groups.extend(self._prefixes.get(path[:length], ()) for length in self._prefix_lengths if length <= len(path))
-        groups.append([rule for rule in self._globs if rule.route.matches(path, view_name)])
+        groups.append([rule for rule in self._globs_for(path) if rule.route.matches(path, view_name)])
         found = [rule for group in groups for rule in group if not rule.methods or method in rule.methods]
         found.sort(key=_order)
         return found
+
+    def _globs_for(self, path: str) -> list[RuleT]:
+        """The globs that may match ``path``: those whose segment it has, and those that fix none."""
+        if not self._segments:
+            return self._globs
+        globs = list(self._globs)
+        for segment in set(path.split("/")):
+            globs += self._segments.get(segment, ())
+        return globs
+
+
+def _by_rarest_segment(globs: Sequence[RuleT]) -> tuple[dict[str, list[RuleT]], list[RuleT]]:
+    """Globs by that of their fixed segments which the fewest of them have; and those without a fixed segment."""
+    frequency = Counter(segment for rule in globs for segment in rule.route.fixed_segments)
+    by_segment: dict[str, list[RuleT]] = {}
+    without: list[RuleT] = []
+    for rule in globs:
+        segment = min(rule.route.fixed_segments, key=lambda segment: (frequency[segment], segment), default=None)
+        (without if segment is None else by_segment.setdefault(segment, [])).append(rule)
+    return by_segment, without
 
 
 def _order(rule: CacheRule | LimitRule) -> tuple[int, str]:

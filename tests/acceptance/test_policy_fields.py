@@ -132,6 +132,15 @@ class TestCachePolicyFields:
         time.sleep(1.1)
         assert "fwd=stale" in cache_status(site)
 
+    def test_negative_ttl(self, site: Site, browser: AdminBrowser, cache_policy: int) -> None:
+        missing = f"{CACHED}/987654321"
+        for seconds, is_remembered in (("60", True), ("0", False)):
+            browser.edit("cachepolicy", cache_policy, negative_ttl=seconds)
+            with site.client("viewer", server="b") as client:
+                answers = [client.get(missing) for _ in range(2)]
+            assert [answer.status_code for answer in answers] == [404, 404]
+            assert ("hit" in answers[1].headers["Cache-Status"]) == is_remembered
+
     def test_shared_by(self, site: Site, browser: AdminBrowser, cache_policy: int) -> None:
         site.token("viewer")
         cache_status(site, user="viewer")

@@ -9,6 +9,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.urls import path
 from rest_framework.decorators import api_view, permission_classes, throttle_classes
+from rest_framework.exceptions import NotFound
 from rest_framework.permissions import AllowAny, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -76,6 +77,14 @@ class Unstorable(APIView):
                 response = Response({"calls": number}, status=404)
             case "raise":
                 raise RuntimeError("the view failed")
+            case "own-freshness":
+                response["Cache-Control"] = request.query_params["says"]
+            case "expires":
+                response["Expires"] = request.query_params["says"]
+            case "not-found":
+                raise NotFound("no such thing")
+            case "gone":
+                response = Response({"calls": number}, status=410)
             case "big":
                 response = Response({"calls": number, "padding": "x" * 5000})
         return response
@@ -93,6 +102,17 @@ class Failing(APIView):
         if self.break_it.is_set():
             raise RuntimeError("the origin is down")
         return Response({"calls": next(calls)})
+
+
+class Long(APIView):
+    """A body that is worth compressing."""
+
+    permission_classes = [AllowAny]
+    throttle_classes = [PolicyThrottle]
+
+    @cache_api_response()
+    def get(self, request: Request) -> Response:
+        return Response({"calls": next(calls), "padding": "security " * 2000})
 
 
 class Slow(APIView):
@@ -154,6 +174,7 @@ urlpatterns = [
     path("api/uncached", Uncached.as_view(), name="uncached"),
     path("api/unstorable", Unstorable.as_view(), name="unstorable"),
     path("api/failing", Failing.as_view(), name="failing"),
+    path("api/long", Long.as_view(), name="long"),
     path("api/slow", Slow.as_view(), name="slow"),
     path("api/things", Things.as_view({"get": "list"}), name="things"),
     path("api/function", function, name="function"),

@@ -43,8 +43,8 @@ def age_entries(seconds: float) -> None:
     for key in redis.keys("*:entry:*"):
         if redis.type(key) == b"string" and not key.endswith((b":lease", b":wake")):
             blob = redis.get(key)
-            form, began, created = struct.unpack_from(">Bdd", blob)
-            head = struct.pack(">Bdd", form, began, created - seconds * 1e6)
+            form, kind, began, created = struct.unpack_from(">BBdd", blob)
+            head = struct.pack(">BBdd", form, kind, began, created - seconds * 1e6)
             redis.set(key, head + blob[len(head) :], keepttl=True)
     local_copies.clear()
 

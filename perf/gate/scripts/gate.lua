@@ -10,20 +10,21 @@
 --       2 identity version the caller presents, or ""
 --       3 mode: "count" | "blocked" (an access rule refuses; only counted) | "quiet" (look again; nothing counted)
 --       4 number of limits             5 "get" to ask the cache, else ""
---       6 cache policy's id            7 TTL   8 stale while revalidate   9 stale if error (microseconds)
---      10 etag the caller holds       11 lease token   12 lease (milliseconds)   13 tags, separated by spaces
+--       6 cache policy's id            7 TTL   8 stale while revalidate   9 stale if error   10 negative TTL
+--         (microseconds)              11 "origin" if the view's own freshness counts, else ""   12 early refresh
+--      13 etag the caller holds       14 lease token   15 lease (milliseconds)   16 tags, separated by spaces
 --      then per limit: id, algorithm, limit, period (microseconds), capacity, cost, "observe"/"", "penalty"/"",
 --      and how many clients may have a counter of their own, 0 for any number
 --      then pairs of field and number to add to the statistics
 -- reply {"behind", published}          the caller's revision is not the published one; nothing happened
 --       {"changed", version}           the caller's identity changed; nothing happened
 --       {"ok", now, limits, cache}     limits: per limit {allowed 0/1, remaining, reset, wait}, times in microseconds
---                                      cache: {state, age, blob}, see entry.lua; empty where not asked
+--                                      cache: {state, age, blob, lifetime}, see entry.lua; empty where not asked
 --
 -- Nothing is charged unless every enforced limit allows; a limit with "penalty" charges what it refuses itself.
 -- Every definition and every command costs each request a little, so what is not needed is not made.
 
-local FIRST_LIMIT, LIMIT_ARGS = 14, 9
+local FIRST_LIMIT, LIMIT_ARGS = 17, 9
 local mode, limit_count, asks_cache = ARGV[3], tonumber(ARGV[4]), ARGV[5] == 'get'
 local STATISTICS, RANKING = KEYS[limit_count + 3], KEYS[limit_count + 4]
 local next_key = limit_count + (asks_cache and 8 or 5)
@@ -95,12 +96,12 @@ local cache = {}
 if all_allow and asks_cache then
   --@include entry.lua
   local tags = {}
-  for tag in string.gmatch(ARGV[13], '%S+') do tags[#tags + 1] = tag end
-  local state, age, blob = look_up(KEYS[limit_count + 6], KEYS[limit_count + 7], KEYS[limit_count + 5], {
+  for tag in string.gmatch(ARGV[16], '%S+') do tags[#tags + 1] = tag end
+  cache = {look_up(KEYS[limit_count + 6], KEYS[limit_count + 7], KEYS[limit_count + 5], {
     ttl = tonumber(ARGV[7]), stale_while_revalidate = tonumber(ARGV[8]), stale_if_error = tonumber(ARGV[9]),
-    known_etag = ARGV[10], token = ARGV[11], lease_ms = ARGV[12], tags = tags,
-  })
-  cache = {state, age, blob}
+    negative_ttl = tonumber(ARGV[10]), honours_origin = ARGV[11] ~= '', early = tonumber(ARGV[12]),
+    known_etag = ARGV[13], token = ARGV[14], lease_ms = ARGV[15], tags = tags,
+  })}
 end
 
 if mode ~= 'quiet' then

@@ -5,6 +5,7 @@
 --       5 expiries (sorted set: entry key -> microseconds)   6 sizes (hash: entry key -> bytes)   7 bytes in all
 -- ARGV  1 lease token   2 time the computing began (microseconds)   3 microseconds it took   4 etag (16 bytes)
 --       5 tags, separated by spaces   6 sealed content   7 retention (milliseconds)   8 budget (bytes)
+--       9 kind   10 lifetime the view gave it (microseconds), or -1; see entry.lua
 -- reply "stored" | "lost" (the lease went to another) | "invalidated" | "too large" (for the budget)
 --
 -- Entries are bounded by a budget of their own: what expires first makes room. Sizes of entries that Redis has
@@ -47,7 +48,9 @@ local all_tags = {}
 for tag in string.gmatch(tags, '%S+') do all_tags[#all_tags + 1] = tag end
 if is_void(INVALIDATIONS, began, all_tags) then return 'invalidated' end
 
-local blob = struct.pack('>Bdddc16I2', 1, began, NOW, tonumber(ARGV[3]), ARGV[4], #tags) .. tags .. ARGV[6]
+local kind, took, own_lifetime = tonumber(ARGV[9]), tonumber(ARGV[3]), tonumber(ARGV[10])
+local head = struct.pack('>BBddddc16I2', 2, kind, began, NOW, took, own_lifetime, ARGV[4], #tags)
+local blob = head .. tags .. ARGV[6]
 if not make_room(#blob, tonumber(ARGV[8])) then return 'too large' end
 local retention = tonumber(ARGV[7])
 redis.call('SET', ENTRY, blob, 'PX', retention)

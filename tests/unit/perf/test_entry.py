@@ -15,7 +15,8 @@ header_lists = st.lists(st.tuples(header, header), max_size=5)
 
 def stored(entry: Entry, key: str, tags: bytes = b"a b") -> bytes:
     """The entry as ``store_entry.lua`` writes it."""
-    return struct.pack(">Bddd16sH", 1, 1.0, 2.0, 3.0, entry.etag, len(tags)) + tags + seal_entry(entry, key)
+    head = struct.pack(">BBdddd16sH", 2, 0, 1.0, 2.0, 3.0, -1.0, entry.etag, len(tags))
+    return head + tags + seal_entry(entry, key)
 
 
 @given(st.integers(200, 599), header_lists, st.binary(max_size=300), st.binary(max_size=20))
@@ -50,6 +51,16 @@ def test_an_entry_cut_short_is_a_miss(length: int) -> None:
 def test_an_entry_under_another_key_is_a_miss() -> None:
     blob = stored(make_entry(200, [], b"alice's"), "alice")
     assert open_entry(blob, "bob") is None
+
+
+@given(st.binary(max_size=300), st.integers(1, 40))
+def test_compression_changes_nothing_but_the_size(body: bytes, times: int) -> None:
+    entry = make_entry(200, [], body * times, compress=True)
+    opened = open_entry(stored(entry, "key"), "key")
+    assert opened == entry
+    assert opened.plain_body() == body * times
+    assert len(entry.body) <= len(body) * times
+    assert entry.etag == make_entry(200, [], body * times).etag
 
 
 def test_equal_contents_have_equal_etags_and_others_do_not() -> None:
