@@ -58,6 +58,8 @@ DEFAULTS: Final[dict[str, Any]] = {
     "LEASE_SECONDS": 10.0,
     # Seconds a request waits for another that computes the same entry.
     "WAIT_SECONDS": 15.0,
+    # Requests that one `cache_warm` job makes at the same time.
+    "WARM_THREADS": 4,
     # Seconds between two looks at a Redis that failed.
     "PROBE_SECONDS": 0.25,
     # Jobs waiting or running, all types together.

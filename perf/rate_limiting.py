@@ -87,6 +87,7 @@ def rate_limit(
                 refused = await sync_to_async(admit, thread_sensitive=False)(args, kwargs)
                 return _refuse(refused, args) if refused else await function(*args, **kwargs)
 
+            limited_async.perf_is_limited = True  # type: ignore[attr-defined]
             return limited_async  # type: ignore[return-value]
 
         @functools.wraps(function)
@@ -94,6 +95,7 @@ def rate_limit(
             refused = admit(args, kwargs)
             return _refuse(refused, args) if refused else function(*args, **kwargs)
 
+        limited.perf_is_limited = True  # type: ignore[attr-defined]
         return limited  # type: ignore[return-value]
 
     return decorate

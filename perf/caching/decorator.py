@@ -30,9 +30,12 @@ from perf.records import django_request, record_of
 View = TypeVar("View", bound=Callable[..., Any])
 
 SETTINGS_ATTRIBUTE = "perf_cache_settings"
+LIMITED_ATTRIBUTE = "perf_is_limited"  # `rate_limit` leaves it on what it wraps
 
 
 def cache_api_response(
+    view: None = None,
+    /,
     *,
     ttl: int | None = None,
     tags: Iterable[str] = (),
@@ -50,20 +53,39 @@ def cache_api_response(
         vary_on_headers: request headers that make responses differ.
 
     Raises:
-        TypeError: used without parentheses, or on something that is not a view.
+        TypeError: used without parentheses, on something that is not a view, or above what has to run on hits as well.
     """
-    if callable(ttl):
+    if view is not None:
         raise TypeError("Write @cache_api_response() with parentheses.")
     settings = CacheSettings(ttl, tuple(tags), shared_by, tuple(sorted(name.lower() for name in vary_on_headers)))
 
     def decorate(view: View) -> View:
-        if not callable(view) or isinstance(view, type):
-            raise TypeError("@cache_api_response goes on a view function or a method such as get, list or retrieve.")
+        _refuse_unsafe_order(view)
         wrapper = _async_wrapper(view, settings) if iscoroutinefunction(view) else _sync_wrapper(view, settings)
         setattr(wrapper, SETTINGS_ATTRIBUTE, settings)
         return wrapper  # type: ignore[return-value]
 
     return decorate
+
+
+# What it must not stand above: attributes by which such a view is known, and what to do.
+_UNSAFE = {
+    "cls": "authentication, permissions and throttles of DRF would run on a miss only: put it below @api_view, or on "
+    "the method of the class",
+    "view_class": "the checks in the class would run on a miss only: put it on the method, such as get",
+    "login_url": "the check of who may see it would run on a miss only: put it below @login_required, "
+    "@permission_required and @user_passes_test",
+    LIMITED_ATTRIBUTE: "hits would not count: put it below @rate_limit",
+}
+
+
+def _refuse_unsafe_order(view: Any) -> None:
+    if not callable(view) or isinstance(view, type):
+        raise TypeError("@cache_api_response goes on a view function or a method such as get, list or retrieve.")
+    for attribute, advice in _UNSAFE.items():
+        if hasattr(view, attribute):
+            name = getattr(view, "__qualname__", view)
+            raise TypeError(f"@cache_api_response stands in the wrong place on {name}: {advice}.")
 
 
 def _sync_wrapper(view: Callable[..., Any], settings: CacheSettings) -> Callable[..., Any]:
@@ -154,11 +176,11 @@ def _hit(lookup: CacheLookup, answer: CacheAnswer, entry: Entry) -> HttpResponse
     lifetime = lookup.lifetime if answer.state is CacheState.STORE_DOWN else answer.lifetime
     ttl = math.floor(lifetime - answer.age)
     if answer.state is CacheState.STORE_DOWN:
-        set_cache_status(lookup.request, "hit", "detail=STORE_DOWN")
+        set_cache_status(lookup, "hit", detail="STORE_DOWN")
     elif collapsed:
-        set_cache_status(lookup.request, "fwd=miss", "collapsed", f"ttl={ttl}")
+        set_cache_status(lookup, "fwd=miss", "collapsed", f"ttl={ttl}")
     else:
-        set_cache_status(lookup.request, "hit", f"ttl={ttl}")
+        set_cache_status(lookup, "hit", f"ttl={ttl}")
     if entry.headers[:1] == ((RAISED, "1"),):
         raise _missing(lookup.request, entry)
     return dress(response_from(entry), lookup, entry, answer.age, lifetime)
@@ -175,7 +197,7 @@ def _spare_for(
 ) -> HttpResponseBase | None:
     """The view raised: the old response, where there is one and the policy lets it stand in for a failure."""
     if type(error) in (Http404, NotFound) and lookup.remember_missing(404, str(error)):
-        set_cache_status(lookup.request, "fwd=miss", "stored", f"ttl={math.floor(lookup.stored_lifetime)}")
+        set_cache_status(lookup, "fwd=miss", "stored", f"ttl={math.floor(lookup.stored_lifetime)}")
         return None
     refusal = isinstance(error, Http404 | PermissionDenied) or getattr(error, "status_code", 500) < 500
     if old is not None and not refusal and _may_replace_error(lookup, answer):
@@ -206,10 +228,11 @@ def _computed(
 def _store(lookup: CacheLookup, forward: str, response: HttpResponseBase) -> HttpResponseBase:
     entry, stored = lookup.finish(response)
     if entry is None:
-        set_cache_status(lookup.request, f"fwd={forward}")
+        set_cache_status(lookup, f"fwd={forward}", detail=stored)
         return response
-    is_stored = stored == "stored"
-    set_cache_status(
-        lookup.request, f"fwd={forward}", "stored" if is_stored else "", f"ttl={math.floor(lookup.stored_lifetime)}"
-    )
+    ttl = f"ttl={math.floor(lookup.stored_lifetime)}"
+    if stored == "stored":
+        set_cache_status(lookup, f"fwd={forward}", "stored", ttl)
+    else:
+        set_cache_status(lookup, f"fwd={forward}", ttl, detail=stored)
     return dress(response, lookup, entry, 0.0, lookup.stored_lifetime)

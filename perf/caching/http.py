@@ -73,6 +73,15 @@ def _accepts_gzip(request: Any) -> bool:
     return _GZIP.search(accepted) is not None and _GZIP_REFUSED.search(accepted) is None
 
 
-def set_cache_status(request: Any, *parameters: str) -> None:
-    """Note the parameters of Cache-Status; the middleware writes the header."""
-    record_of(request).cache_status = "; ".join(parameter for parameter in parameters if parameter)
+def set_cache_status(lookup: CacheLookup, *parameters: str, detail: str = "") -> None:
+    """Note the parameters of Cache-Status; the middleware writes the header.
+
+    Which key, and why: that tells of others' requests and of the inside, so only admins see it.
+    """
+    shown = [parameter for parameter in parameters if parameter]
+    if lookup.caller.is_admin:
+        if lookup.key:
+            shown.append(f'key="{lookup.key.rpartition(":")[2]}"')
+        if detail:
+            shown.append(f'detail="{detail}"')
+    record_of(lookup.request).cache_status = "; ".join(shown)

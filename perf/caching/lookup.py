@@ -278,7 +278,7 @@ class CacheLookup:
         """``Cache-Control: no-cache`` is obeyed for admins only: for others it would be a way around the cache."""
         if "no-cache" not in plain.headers.get("Cache-Control", ""):
             return False
-        return self.caller.superuser or bool(self.caller.roles & set(setting("ADMIN_ROLES")))
+        return self.caller.is_admin
 
     def _copy_while_store_is_down(self) -> Entry | None:
         if self._copy is None or self.terms is None or not self.terms.stale_if_error:

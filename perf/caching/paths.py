@@ -12,16 +12,17 @@ from django.urls import Resolver404, URLPattern, URLResolver, get_resolver, reso
 from django.urls.resolvers import RoutePattern
 
 from perf.caching.decorator import SETTINGS_ATTRIBUTE
-from perf.policies.routes import Route, RouteKind, parse_route
+from perf.policies.routes import SCOPE_ROUTE, Route, RouteKind, parse_route
 
 
 @dataclass(frozen=True, slots=True)
 class ViewPath:
-    """A view: its name, its path with ``{name}`` for arguments, and whether GET is cached."""
+    """A view: its name, its path with ``{name}`` for arguments, whether GET is cached, and its ``throttle_scope``."""
 
     view_name: str
     template: str
     is_cached: bool
+    throttle_scope: str = ""
 
     @property
     def has_arguments(self) -> bool:
@@ -54,7 +55,9 @@ def matches_any_view(text: str) -> bool:
 
 
 def _is_on(route: Route, view: ViewPath) -> bool:
-    return route.matches(view.template, view.view_name)
+    if route.matches(view.template, view.view_name):
+        return True
+    return bool(view.throttle_scope) and route.text == SCOPE_ROUTE + view.throttle_scope
 
 
 def _walk(resolver: URLResolver, prefix: str, namespace: str) -> Iterator[ViewPath]:
@@ -65,7 +68,8 @@ def _walk(resolver: URLResolver, prefix: str, namespace: str) -> Iterator[ViewPa
             yield from _walk(pattern, template, inner)
         elif isinstance(pattern, URLPattern):
             name = f"{namespace}{pattern.name}" if pattern.name else ""
-            yield ViewPath(name, template, _is_cached(pattern.callback))
+            scope = getattr(getattr(pattern.callback, "cls", None), "throttle_scope", None) or ""
+            yield ViewPath(name, template, _is_cached(pattern.callback), scope)
 
 
 def _template(pattern: URLPattern | URLResolver) -> str:

@@ -37,6 +37,11 @@ class Caller:
     name: str = field(default="", compare=False)
     key: str | None = None
 
+    @property
+    def is_admin(self) -> bool:
+        """Say whether the caller may see and steer what perf does, by ``PERF_ADMIN_ROLES``."""
+        return self.superuser or not self.roles.isdisjoint(setting("ADMIN_ROLES"))
+
     def counted_as(self, count_by: str) -> tuple[str, ...]:
         """The parts that identify the caller under a policy's ``count_by``."""
         match count_by:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 
 from django.contrib.auth.models import Group
+from django.db import connections
 from rest_framework import serializers
 
 from perf.caching.warm import Warmed, WarmRequest, plan, warm
+from perf.conf import setting
 from perf.jobs.registry import job_type
 from perf.jobs.running import RunningJob
 from perf.models import CachePolicy
@@ -37,11 +40,16 @@ def cache_warm(job: RunningJob, params: dict[str, Any]) -> dict[str, Any]:
     requests, skipped = plan(params.get("policies", []), roles)
     counts: Counter[str] = Counter()
     by_policy: dict[str, Counter[str]] = {}
-    for number, request in enumerate(requests):
-        job.progress(number / len(requests), f"{request.view.template} as {request.role}")
-        result = _warm_one(request).value
-        counts[result] += 1
-        by_policy.setdefault(request.policy, Counter())[result] += 1
+    with ThreadPoolExecutor(max_workers=int(setting("WARM_THREADS")), thread_name_prefix="perf-warm") as threads:
+        running = {threads.submit(_warm_one, request): request for request in requests}
+        try:
+            for number, done in enumerate(as_completed(running), start=1):
+                request, result = running[done], done.result().value
+                counts[result] += 1
+                by_policy.setdefault(request.policy, Counter())[result] += 1
+                job.progress(number / len(requests), f"{request.view.template} as {request.role}")
+        finally:
+            threads.shutdown(cancel_futures=True)  # a job that is stopped starts no further requests
     return {
         **{outcome.value: counts[outcome.value] for outcome in Warmed},
         "by_policy": {name: dict(results) for name, results in by_policy.items()},
@@ -56,6 +64,8 @@ def _warm_one(request: WarmRequest) -> Warmed:
         # One view that fails must not keep the others cold; it is counted, and the log says why.
         log.exception("Warming %s as %s failed.", request.view.template, request.role)
         return Warmed.NOT_FILLED
+    finally:
+        connections.close_all()  # this thread's own
 
 
 def _known(names: list[str], found: Any, kind: str) -> list[str]:

@@ -13,6 +13,7 @@ from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle, ScopedRateThrottle, UserRateThrottle
 from rest_framework.views import APIView, exception_handler
 
+from perf.caching.paths import matches_any_view, view_paths
 from perf.models import AccessRule
 from perf.throttling import PolicyThrottle, rate_limit
 from tests.integration.helpers import client_for, given_cache_policy, given_limit, redis_commands, statuses, undisturbed
@@ -142,6 +143,12 @@ class TestThrottleScope:
         given_limit("uploads", route="scope:uploads", limit=1)
         assert statuses(client_for(), "/api/uploads", 2) == [200, 429]
         assert statuses(client_for(), "/api/plain", 3) == [200, 200, 200]
+
+    def test_the_admin_knows_that_such_a_route_matches_a_view(self) -> None:
+        view_paths.cache_clear()
+        assert matches_any_view("scope:uploads")
+        assert not matches_any_view("scope:nobodys")
+        view_paths.cache_clear()
 
     def test_within_one_scope_of_policies_position_decides_as_ever(self) -> None:
         given_limit("everything", route="*", position=20, limit=100)

@@ -119,7 +119,7 @@ def test_a_held_body_is_served_while_redis_is_away_if_the_policy_says_so(redis: 
     try:
         held = client.get("/api/counter")
         assert held.content == first.content
-        assert "STORE_DOWN" in held.headers["Cache-Status"]
+        assert held.headers["Cache-Status"] == "securenet; hit", "why is for admins"
         policy.stale_if_error = 0
         policy.save()
         current.forget()
