@@ -152,7 +152,7 @@ def _look_up(request: Any, settings: CacheSettings) -> tuple[CacheLookup, CacheA
         return lookup, CacheAnswer(CacheState.UNSTORABLE), None
     entry = lookup.accept(answer)
     if answer.state is CacheState.WAIT:
-        answer, entry = lookup.wait()
+        answer, entry = lookup.wait(answer)
         if answer.state is CacheState.HIT:
             record.cache_status = "collapsed"
     return lookup, answer, entry

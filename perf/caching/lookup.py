@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import time
 import uuid
@@ -16,6 +17,7 @@ from perf.caching.invalidation import SHARED_BY_ROLE
 from perf.caching.local_copies import Copy, local_copies
 from perf.caching.origin import OriginFreshness, origin_freshness
 from perf.caching.storable import NEGATIVE_STATUSES, entry_of, unstorable_reason
+from perf.caching.waiting import Waits
 from perf.conf import setting
 from perf.gate import keys
 from perf.gate.callers import Caller
@@ -37,8 +39,13 @@ ORDINARY, NEGATIVE, NEVER_STALE = range(3)
 # Marks an entry that stands for an exception; no header has such a name.
 RAISED = ":raised"
 UNSTORABLE_SECONDS = 5
-# Well below the socket's time-out, so that waiting is never mistaken for a Redis that hangs.
-WAIT_SLICE_SECONDS = 0.1
+# A lease is over for sure so many seconds after it ends.
+LEASE_END_SECONDS = 0.01
+
+
+Heard = tuple[CacheAnswer, Entry | None]
+
+_waits: Waits[Heard] = Waits.forgotten_at_fork()
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +167,7 @@ class CacheLookup:
         self.note_lease(answer)
         if answer.state is CacheState.STORE_DOWN:
             return self._copy_while_store_is_down()
-        if not answer.blob:
+        if answer.state is CacheState.WAIT or not answer.blob:
             return None
         if answer.blob == b"=":
             return self._copy.entry if self._copy else None
@@ -176,17 +183,18 @@ class CacheLookup:
             self.holds_lease = True
             keeper.hold_lease(keys.lease(self.key), self.token)
 
-    def wait(self) -> tuple[CacheAnswer, Entry | None]:
+    def wait(self, answer: CacheAnswer) -> tuple[CacheAnswer, Entry | None]:
         """Wait until the lease-holder has stored the entry, or this request may compute it itself."""
         deadline = time.monotonic() + float(setting("WAIT_SECONDS"))
-        answer = CacheAnswer(CacheState.WAIT)
-        while answer.state is CacheState.WAIT and time.monotonic() < deadline:
-            self._sleep_until_woken()
-            asked = self._ask_again()
-            if asked is None:
-                return CacheAnswer(CacheState.UNSTORABLE), None
-            answer = asked
-        return answer, self.accept(answer)
+        entry: Entry | None = None
+        while answer.state is CacheState.WAIT and (left := deadline - time.monotonic()) > 0:
+            heard, is_own = _waits.join(self.key, functools.partial(self._listen, answer, left), left)
+            if heard is None or not (is_own or _is_for_all(heard)):
+                heard = self._ask_again()
+            answer, entry = heard
+        if answer.state is CacheState.WAIT:
+            return CacheAnswer(CacheState.UNSTORABLE), None
+        return answer, entry
 
     def begin(self) -> None:
         """The view starts computing; what it may not see is taken away."""
@@ -259,7 +267,7 @@ class CacheLookup:
             reply = store.run(
                 load_script("store_entry"),
                 [
-                    self.key, keys.lease(self.key), keys.wake(self.key), keys.invalidations(cache_tag),
+                    self.key, keys.lease(self.key), keys.wake(self.key, self.token), keys.invalidations(cache_tag),
                     *keys.budget(cache_tag),
                 ],
                 [
@@ -287,18 +295,26 @@ class CacheLookup:
             return self._copy.entry
         return None
 
-    def _sleep_until_woken(self) -> None:
-        wake = keys.wake(self.key)
+    def _listen(self, answer: CacheAnswer, most: float) -> Heard:
+        """Until the holder wakes who waits, its lease ends, or ``most`` seconds are over; then ask again."""
+        seconds = min(most, max(0.0, answer.age) + LEASE_END_SECONDS)
         try:
-            # Whoever wakes passes the token on to the next.
-            store.ask(lambda client: client.blmove(wake, wake, WAIT_SLICE_SECONDS, "LEFT", "RIGHT"))
+            store.await_wake(keys.wake(self.key, answer.blob.decode()), seconds)
         except StoreUnavailable:
-            return
+            return CacheAnswer(CacheState.UNSTORABLE), None
+        return self._ask_again()
 
-    def _ask_again(self) -> CacheAnswer | None:
+    def _ask_again(self) -> Heard:
         plain = django_request(self.request)
         outcome = enter(Inquiry.about(plain, self.caller, query_for=self.query, quiet=True))
-        return None if isinstance(outcome, IdentityChanged) else outcome.cache
+        if isinstance(outcome, IdentityChanged) or outcome.cache is None:
+            return CacheAnswer(CacheState.UNSTORABLE), None
+        return outcome.cache, self.accept(outcome.cache)
+
+
+def _is_for_all(heard: Heard) -> bool:
+    """A fresh entry is every waiting request's; a lease is only that of the request that got it."""
+    return heard[0].state is CacheState.HIT and heard[1] is not None
 
 
 def _has_body(request: Any) -> bool:

@@ -74,9 +74,9 @@ def lease(entry_key: str) -> str:
     return f"{entry_key}:lease"
 
 
-def wake(entry_key: str) -> str:
-    """The list on which requests wait for the entry."""
-    return f"{entry_key}:wake"
+def wake(entry_key: str, token: str) -> str:
+    """The list on which requests wait for the holder of the lease with this token."""
+    return f"{entry_key}:wake:{token}"
 
 
 def invalidations(cache_tag: str) -> str:

@@ -77,7 +77,8 @@ class CacheState(Enum):
 class CacheAnswer:
     """The cache's part of the exchange.
 
-    ``age`` and ``lifetime``, for which it is fresh, in seconds. ``blob`` is the entry as stored, or ``b"="`` where the
+    ``age`` and ``lifetime``, for which it is fresh, in seconds; while waiting ``age`` is the time until the holder's
+    lease ends. ``blob`` is the entry as stored, or ``b"="`` where the
     process's own copy is current. ``asked_at`` is Redis' time of the exchange in microseconds: where something is
     computed, its beginning.
     """

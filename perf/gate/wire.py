@@ -60,7 +60,9 @@ def look_up_call(query: EntryQuery) -> Call:
 def release_call(entry_key: str, token: str, unstorable_ms: int = 0) -> Call:
     """End a lease without an entry; for ``unstorable_ms`` others need not take one."""
     return Call(
-        load_script("release_lease"), [entry_key, keys.lease(entry_key), keys.wake(entry_key)], [token, unstorable_ms]
+        load_script("release_lease"),
+        [entry_key, keys.lease(entry_key), keys.wake(entry_key, token)],
+        [token, unstorable_ms],
     )
 
 

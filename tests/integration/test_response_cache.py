@@ -41,7 +41,7 @@ def age_entries(seconds: float) -> None:
 
     redis = get_redis_connection("default")
     for key in redis.keys("*:entry:*"):
-        if redis.type(key) == b"string" and not key.endswith((b":lease", b":wake")):
+        if redis.type(key) == b"string" and not key.endswith(b":lease") and redis.strlen(key) > 1:
             blob = redis.get(key)
             form, kind, began, created = struct.unpack_from(">BBdd", blob)
             head = struct.pack(">BBdd", form, kind, began, created - seconds * 1e6)
@@ -440,7 +440,7 @@ def test_entries_stay_within_their_budget() -> None:
 
 
 def _is_response(key: bytes) -> bool:
-    if key.endswith((b":lease", b":wake")):
+    if key.endswith(b":lease") or b":wake:" in key:
         return False
     return get_redis_connection("default").get(key) != b"\0"
 

@@ -10,8 +10,9 @@
 --           "miss"        nothing to serve, this request holds the lease
 --           "wait"        nothing to serve, another request holds the lease
 --           "unstorable"  the last response could not be stored: compute without a lease
--- age:      microseconds since the response was stored
--- blob:     the entry as stored, or "=" where its etag is the one the caller holds already
+-- age:      microseconds since the response was stored; for "wait" those until the lease ends, unless it is renewed
+-- blob:     the entry as stored, or "=" where its etag is the one the caller holds already; for "wait" the token of
+--           who holds the lease
 -- lifetime: microseconds for which it is fresh, by the policy as it is now
 --
 -- An entry starts with ">BBddddc16I2": format (2), kind, time its computing began, time it was stored, microseconds it
@@ -90,5 +91,5 @@ local function look_up(entry_key, lease_key, invalidations_key, query)
     return 'refresh', age, body(entry_key, etag, query), lifetime
   end
   if state == 'stale' then return 'stale', age, body(entry_key, etag, query), lifetime end
-  return 'wait', 0, '', lifetime
+  return 'wait', redis.call('PTTL', lease_key) * 1000, redis.call('GET', lease_key), lifetime
 end
