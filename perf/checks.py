@@ -38,6 +38,36 @@ def check_cache_backend(**_: Any) -> list[CheckMessage]:
     return []
 
 
+@register(Tags.caches)
+def check_redis_topology(**_: Any) -> list[CheckMessage]:
+    """RQ works on no Redis Cluster; a Sentinel that is down must not hold requests."""
+    factories = {
+        alias: cache.get("OPTIONS", {}).get("CONNECTION_FACTORY")
+        or getattr(settings, "DJANGO_REDIS_CONNECTION_FACTORY", "")
+        for alias, cache in settings.CACHES.items()
+    }
+    alias, messages = setting("CACHE_ALIAS"), list[CheckMessage]()
+    if factories.get(alias) == "django_redis.pool.SentinelConnectionFactory":
+        messages.append(
+            Warning(
+                f"CACHES[{alias!r}] asks a Sentinel that is down eleven times before it asks the next.",
+                hint='Set "CONNECTION_FACTORY": "perf.gate.connections.SentinelConnectionFactory" in its OPTIONS.',
+                id="perf.W003",
+            )
+        )
+    for name, queue in getattr(settings, "RQ_QUEUES", {}).items():
+        if factories.get(queue.get("USE_REDIS_CACHE")) == "perf.gate.connections.ClusterConnectionFactory":
+            messages.append(
+                Error(
+                    f"RQ_QUEUES[{name!r}] uses the cache {queue['USE_REDIS_CACHE']!r}, which is a Redis Cluster; "
+                    "RQ does not work on one.",
+                    hint='Give it a Redis of its own: "URL": "redis://…", or "SENTINELS" and "MASTER_NAME".',
+                    id="perf.E005",
+                )
+            )
+    return messages
+
+
 @register()
 def check_settings(**_: Any) -> list[CheckMessage]:
     """A PERF_ setting that nothing reads is a misspelt one."""

@@ -6,10 +6,18 @@ Settings read every variable here and nowhere else, so the README's table of var
 import os
 import secrets
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+
+from securenet.redis_urls import (
+    RedisAddress,
+    SentinelService,
+    Server,
+    UnusableUrl,
+    parse_jobs_url,
+    parse_redis_url,
+)
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 
@@ -84,12 +92,30 @@ def database() -> dict[str, object]:
     return settings
 
 
-def redis_url() -> str:
-    """The address of Redis: ``REDIS_URL``, by default the socket that ``make run`` opens in the data folder."""
-    url = env.str("REDIS_URL", default=f"unix://{data_dir() / 'redis' / 'redis.sock'}?db=0")
-    if urlsplit(url).scheme not in {"redis", "rediss", "unix"}:
-        raise ImproperlyConfigured(
-            f"REDIS_URL is {url!r}; it must start with redis://, rediss:// or unix://, "
-            "for example redis://127.0.0.1:6379/0."
-        )
-    return url
+def redis_address() -> RedisAddress:
+    """Where policies, limits and cache are: ``REDIS_URL``, by default the socket that ``make run`` opens.
+
+    Raises:
+        ImproperlyConfigured: it has none of the forms that `securenet.redis_urls` knows.
+    """
+    try:
+        return parse_redis_url(_redis_url(), "REDIS_URL")
+    except UnusableUrl as error:
+        raise ImproperlyConfigured(str(error)) from None
+
+
+def jobs_redis_address() -> Server | SentinelService:
+    """Where the messages for job workers are: ``JOBS_REDIS_URL``, by default ``REDIS_URL``.
+
+    Raises:
+        ImproperlyConfigured: it is a Redis Cluster, or has none of the forms that `securenet.redis_urls` knows.
+    """
+    own = env.str("JOBS_REDIS_URL", default="")
+    try:
+        return parse_jobs_url(own or _redis_url(), "JOBS_REDIS_URL" if own else "REDIS_URL")
+    except UnusableUrl as error:
+        raise ImproperlyConfigured(str(error)) from None
+
+
+def _redis_url() -> str:
+    return env.str("REDIS_URL", default="") or f"unix://{data_dir() / 'redis' / 'redis.sock'}?db=0"

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from securenet import environment
 from securenet.environment import env
+from securenet.redis_urls import Cluster
 
 PRODUCTION = environment.is_production()
 DATA_DIR = environment.data_dir()
@@ -72,20 +73,14 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Seconds. The limiter must not wait for a Redis that does not answer.
 REDIS_TIMEOUT = env.float("REDIS_TIMEOUT", default=0.5)
-CACHES = {
-    "default": {
-        "BACKEND": "django_redis.cache.RedisCache",
-        "LOCATION": environment.redis_url(),
-        "OPTIONS": {
-            "SOCKET_CONNECT_TIMEOUT": REDIS_TIMEOUT,
-            "SOCKET_TIMEOUT": REDIS_TIMEOUT,
-            "CONNECTION_POOL_KWARGS": {"max_connections": 200},
-        },
-    }
-}
+CACHES = {"default": environment.redis_address().cache_settings(REDIS_TIMEOUT)}
 
 RQ_QUEUES = {
-    name: {"URL": environment.redis_url(), "SERIALIZER": "json", "DEFAULT_TIMEOUT": 3600}
+    name: {
+        **environment.jobs_redis_address().queue_settings(REDIS_TIMEOUT),
+        "SERIALIZER": "json",
+        "DEFAULT_TIMEOUT": 3600,
+    }
     for name in ("high", "default", "low")
 }
 RQ_SHOW_ADMIN_LINK = False
@@ -166,6 +161,8 @@ SPECTACULAR_SETTINGS = {
 DATA_UPLOAD_MAX_MEMORY_SIZE = env.int("MAX_BODY_BYTES", default=5 * 1024 * 1024)
 
 PERF_CACHE_NAME = "securenet"
+# On a Cluster entries are spread over its nodes; on one server limits and cache are one command.
+PERF_CACHE_SHARDS = 16 if isinstance(environment.redis_address(), Cluster) else 1
 # Answers hold paths, never addresses of this server.
 PERF_VARY_ON_HOST = False
 PERF_TRUSTED_PROXIES = env.list("TRUSTED_PROXIES", default=[])

@@ -6,31 +6,70 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import django_rq
 import pytest
 from django.conf import settings
 from django.test.signals import clear_cache_handlers
+from django_redis import get_redis_connection
 
+from securenet.redis_urls import parse_jobs_url, parse_redis_url
 from securenet.run.redis_server import RedisServer
+from tests.servers.cluster import LIMITS_KEY, RedisCluster, redis_cluster
 from tests.servers.redis import redis_server
 
 
 def pytest_configure() -> None:
     """Passwords of tests need no protection, and thousands of rounds of hashing would be most of their time."""
     names = ("MD5", "PBKDF2", "PBKDF2SHA1")
+    if os.environ.get("SECURENET_TEST_REDIS") == "cluster":
+        settings.PERF_CACHE_SHARDS = 16  # as the settings have it for such a REDIS_URL
     settings.PASSWORD_HASHERS = [f"django.contrib.auth.hashers.{name}PasswordHasher" for name in names]
 
 
 @pytest.fixture(scope="session")
-def redis() -> Iterator[RedisServer]:
-    """A Redis server for this test process; Django's cache and RQ are pointed at it."""
-    with redis_server() as server:
-        settings.CACHES["default"]["LOCATION"] = server.url
-        # A busy test machine is not a Redis that hangs.
-        settings.CACHES["default"]["OPTIONS"].update(SOCKET_TIMEOUT=2.0, SOCKET_CONNECT_TIMEOUT=2.0)
-        for queue in settings.RQ_QUEUES.values():
-            queue["URL"] = server.url
-        clear_cache_handlers(setting="CACHES")
-        yield server
+def redis() -> Iterator[RedisServer | RedisCluster]:
+    """A Redis for this test process; Django's cache and RQ are pointed at it.
+
+    ``SECURENET_TEST_REDIS=cluster`` makes it a cluster of three nodes, and RQ gets a server beside it.
+    """
+    match os.environ.get("SECURENET_TEST_REDIS") or "server":
+        case "server":
+            with redis_server() as server:
+                use_redis(server.url, jobs_url=server.url)
+                yield server
+        case "cluster":
+            with (
+                redis_cluster() as cluster,
+                redis_server(persistent=False) as jobs,
+                pytest.MonkeyPatch.context() as patch,
+            ):
+                # Processes that a test starts with REDIS_URL=redis.url need one for jobs as well.
+                patch.setenv("JOBS_REDIS_URL", jobs.url)
+                use_redis(cluster.url, jobs_url=jobs.url)
+                yield cluster
+        case other:
+            raise pytest.UsageError(f"SECURENET_TEST_REDIS is {other!r}; set it to 'server' or 'cluster'.")
+
+
+@pytest.fixture(autouse=True)
+def whole_cluster(request: pytest.FixtureRequest) -> None:
+    """What a test asks of Redis as a whole, it asks of every node of a cluster; RQ begins with an empty server."""
+    if "redis" not in request.fixturenames or not isinstance(request.getfixturevalue("redis"), RedisCluster):
+        return
+    client = get_redis_connection("default")
+    client.command_flags.update({"KEYS": client.PRIMARIES, "CONFIG SET": client.PRIMARIES, "ECHO": client.DEFAULT_NODE})
+    # MONITOR, and ECHO with it, look at the node with the limits.
+    client.replace_default_node(client.get_node_from_key(LIMITS_KEY))
+    django_rq.get_connection().flushall()
+
+
+def use_redis(url: str, jobs_url: str) -> None:
+    """Point Django's cache and RQ at servers, given as in REDIS_URL and JOBS_REDIS_URL."""
+    # A busy test machine is not a Redis that hangs.
+    settings.CACHES["default"] = parse_redis_url(url, "REDIS_URL").cache_settings(time_out=2.0)
+    for queue in settings.RQ_QUEUES.values():
+        queue.update(parse_jobs_url(jobs_url, "JOBS_REDIS_URL").queue_settings(time_out=2.0))
+    clear_cache_handlers(setting="CACHES")
 
 
 @pytest.fixture(scope="session")

@@ -6,35 +6,50 @@ back to the pool when its thread ends.
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
+import time
 from typing import Any
 
 from redis.exceptions import ConnectionError as RedisConnectionError
+
+# A connection that was idle for so many seconds may have been closed long before the next command.
+IDLE_SECONDS = 1.0
+
+_generations = itertools.count()
+_generation = next(_generations)
 
 
 class Pin:
     """A connection that belongs to one thread of one process."""
 
-    __slots__ = ("_connection", "_pid", "_pool")
+    __slots__ = ("_connection", "_generation", "_pid", "_pool", "_used_at")
 
     def __init__(self, pool: Any) -> None:
         self._pool = pool
         self._pid = os.getpid()
+        self._generation = _generation
         self._connection = pool.get_connection()
+        self._used_at = time.monotonic()
 
     def fits(self, pool: Any) -> bool:
-        """False where another pool is configured now, or this process was forked off."""
-        return self._pool is pool and self._pid == os.getpid()
+        """False where another pool is configured, this process was forked off, or Redis failed since."""
+        return self._pool is pool and self._pid == os.getpid() and self._generation == _generation
+
+    @property
+    def was_idle(self) -> bool:
+        """Say whether the connection was not used for a while."""
+        return time.monotonic() - self._used_at > IDLE_SECONDS
 
     def execute(self, *command: Any) -> Any:
-        """Send one command and read its reply. Raises what redis-py raises; after a time-out it is disconnected."""
+        """Send one command and read its reply. Raises what redis-py raises; after a failure it is disconnected."""
+        if not self._connection.is_connected:
+            self._connection.connect()  # a Sentinel's connection asks for the primary only here
         self._connection.send_command(*command, check_health=False)
-        return self._connection.read_response()
-
-    def reconnect(self) -> None:
-        """Connect anew with the next command."""
-        self._connection.disconnect()
+        reply = self._connection.read_response()
+        self._used_at = time.monotonic()
+        return reply
 
     def __del__(self) -> None:
         if self._pid == os.getpid():
@@ -48,21 +63,37 @@ class _Local(threading.local):
 _local = _Local()
 
 
-def execute(client: Any, *command: Any) -> Any:
-    """Run one command of a plain (or Sentinel) ``client`` on this thread's own connection.
+def distrust_all() -> None:
+    """Redis failed: no connection from before is used any more, in any thread."""
+    global _generation
+    _generation = next(_generations)
 
-    A server that was restarted has closed the connection, which is seen only now: then the command is sent once more
-    on a new one. Raises what redis-py raises.
+
+def wait_for(client: Any, seconds: float, *command: Any) -> Any:
+    """Run a command that blocks for up to ``seconds``, on a connection of its own; the usual time-out comes on top."""
+    pool = client.connection_pool
+    connection = pool.get_connection()
+    try:
+        connection.send_command(*command)
+        return connection.read_response(timeout=seconds + (connection.socket_timeout or 0.5))
+    finally:
+        pool.release(connection)
+
+
+def execute(client: Any, *command: Any) -> Any:
+    """Run one command of a plain (or Sentinel) ``client`` on this thread's own connection. Raises what redis-py raises.
+
+    It is sent once: a command whose reply was lost may have been obeyed. Only where a connection turns out to have
+    been closed while it was idle, it is sent again on a new one.
     """
     pool, pin = client.connection_pool, _local.pin
-    is_new = pin is None or not pin.fits(pool)
-    if is_new or pin is None:
+    if pin is None or not pin.fits(pool):
         pin = _local.pin = Pin(pool)
+    may_be_closed = pin.was_idle
     try:
         return pin.execute(*command)
     except RedisConnectionError as error:
         # Its subclasses tell of a server that is there: loading, or refusing the password.
-        if is_new or type(error) is not RedisConnectionError:
+        if not may_be_closed or type(error) is not RedisConnectionError:
             raise
-        pin.reconnect()
         return pin.execute(*command)

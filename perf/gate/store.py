@@ -14,26 +14,30 @@ from typing import Any, NamedTuple
 
 from django_redis import get_redis_connection
 from redis.cluster import RedisCluster
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import (
+    BusyLoadingError,
+    ClusterDownError,
+    MasterDownError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+    TryAgainError,
+)
 
 from perf.conf import setting
 from perf.gate import keys, pinned
+from perf.gate.connections import BoundedCluster
 from perf.gate.scripts import Script
 
 log = logging.getLogger(__name__)
 
-# Replies that tell of the state of the server, not of a mistake in a script.
+# Replies that tell of the state of the server, not of a mistake in a script: by class, and where redis-py has none.
 _SERVER_STATES = (
-    "OOM",
-    "READONLY",
-    "LOADING",
-    "MISCONF",
-    "MASTERDOWN",
-    "CLUSTERDOWN",
-    "TRYAGAIN",
-    "NOREPLICAS",
-    "BUSY",
-)
+    BusyLoadingError, ClusterDownError, MasterDownError, OutOfMemoryError, ReadOnlyError, TryAgainError,
+)  # fmt: skip
+_SERVER_STATE_CODES = ("OOM", "READONLY", "LOADING", "MISCONF", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS", "BUSY")
 
 
 class Call(NamedTuple):
@@ -108,10 +112,29 @@ class Store:
         except (RedisError, OSError) as error:
             raise self._failed(error) from error
 
+    def await_wake(self, key: str, seconds: float) -> None:
+        """Block until somebody wakes ``key``, a list, or ``seconds`` are over. Whoever wakes passes it on to the next.
+
+        Raises:
+            StoreUnavailable: the breaker is open, or Redis failed meanwhile.
+        """
+        self._refuse_if_open()
+        try:
+            client = self.client()
+            if isinstance(client, RedisCluster):
+                node = client.get_node_from_key(key)  # type: ignore[no-untyped-call]
+                client = client.get_redis_connection(node)
+            pinned.wait_for(client, seconds, "BLMOVE", key, key, "LEFT", "RIGHT", seconds)
+        except (RedisError, OSError) as error:
+            raise self._failed(error) from error
+
     def probe(self) -> bool:
         """Say whether Redis takes writes again; does not close the breaker."""
         try:
-            self.client().set(keys.probe(), "1", px=1000)
+            client = self.client()
+            client.set(keys.probe(), "1", px=1000)
+            if isinstance(client, BoundedCluster):
+                client.look_again()  # another node may have failed, which the probe does not touch
         except (RedisError, OSError) as error:
             self.reason = _describe(error)
             return False
@@ -137,11 +160,12 @@ class Store:
 
     def _failed(self, error: Exception) -> StoreUnavailable:
         reason = _describe(error)
-        if isinstance(error, ResponseError) and not reason.startswith(_SERVER_STATES):
+        if isinstance(error, ResponseError) and not _is_server_state(error):
             log.error("A script of perf failed: %s", reason)
         elif not self.reason:
             log.warning("Redis cannot be asked: %s. Policies decide by their on_store_error.", reason)
         self.failures += 1
+        pinned.distrust_all()
         self.reason = reason
         for callback in self._on_open:
             callback()
@@ -187,6 +211,10 @@ def _evaluate_side_by_side(cluster: RedisCluster, calls: Sequence[Call]) -> list
         _evaluate(cluster, call) if isinstance(reply, ResponseError) else reply
         for call, reply in zip(calls, replies, strict=True)
     ]
+
+
+def _is_server_state(error: ResponseError) -> bool:
+    return isinstance(error, _SERVER_STATES) or str(error).startswith(_SERVER_STATE_CODES)
 
 
 def _describe(error: Exception) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from securenet.redis_urls import UnusableUrl, parse_jobs_url, parse_redis_url
 from securenet.run.messages import CannotRun
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent.parent
@@ -19,6 +20,7 @@ class RunConfig:
         port: Its TCP port (``PORT``).
         data_dir: Folder of database, Redis files, logs and secrets (``SECURENET_DATA_DIR``).
         redis_url: A Redis that runs elsewhere (``REDIS_URL``); None: start one.
+        jobs_redis_url: A Redis of their own for the messages of jobs (``JOBS_REDIS_URL``); None: the same.
         web_workers: Processes of the web server (``WEB_WORKERS``).
         web_threads: Threads in each of them (``WEB_THREADS``); each may hold a database connection.
         job_workers: Processes that carry out jobs (``JOB_WORKERS``); 0: none.
@@ -28,6 +30,7 @@ class RunConfig:
     port: int
     data_dir: Path
     redis_url: str | None
+    jobs_redis_url: str | None
     web_workers: int
     web_threads: int
     job_workers: int
@@ -39,11 +42,14 @@ class RunConfig:
         Raises:
             CannotRun: A value cannot be used.
         """
+        redis_url, jobs_redis_url = environment.get("REDIS_URL") or None, environment.get("JOBS_REDIS_URL") or None
+        _check_redis_urls(redis_url, jobs_redis_url)
         return cls(
             host=environment.get("HOST") or "127.0.0.1",
             port=_number(environment, "PORT", default=8000, least=1, most=65535),
             data_dir=Path(environment.get("SECURENET_DATA_DIR") or PROJECT_DIR / "var").expanduser().resolve(),
-            redis_url=environment.get("REDIS_URL") or None,
+            redis_url=redis_url,
+            jobs_redis_url=jobs_redis_url,
             web_workers=_number(environment, "WEB_WORKERS", default=2, least=1, most=256),
             web_threads=_number(environment, "WEB_THREADS", default=16, least=1, most=512),
             job_workers=_number(environment, "JOB_WORKERS", default=2, least=0, most=256),
@@ -73,6 +79,18 @@ class RunConfig:
             "JOB_WORKERS": str(self.job_workers),
             "PYTHONUNBUFFERED": "1",
         }
+
+
+def _check_redis_urls(redis_url: str | None, jobs_redis_url: str | None) -> None:
+    try:
+        if redis_url:
+            parse_redis_url(redis_url, "REDIS_URL")
+        if jobs_redis_url:
+            parse_jobs_url(jobs_redis_url, "JOBS_REDIS_URL")
+        elif redis_url:
+            parse_jobs_url(redis_url, "REDIS_URL")
+    except UnusableUrl as error:
+        raise CannotRun(str(error)) from None
 
 
 def _number(environment: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:

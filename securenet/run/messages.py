@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 READY = "SecureNet is ready at {url}"
-_PASSWORD_IN_URL = re.compile(r"(?<=://)([^/@\s]*):([^/\s]*)@")
+_PASSWORD_IN_URL = re.compile(r"(?<=://)([^/@\s]*:)[^/\s]*(@)|((?:sentinel_)?password=)[^&\s]*")
 
 
 class CannotRun(Exception):
@@ -36,8 +36,8 @@ def _print(line: str, descriptor: int) -> None:
 
 
 def without_password(url: str) -> str:
-    """Return ``url`` with the password replaced by ``***``, fit for a message."""
-    return _PASSWORD_IN_URL.sub(r"\1:***@", url)
+    """Return ``url`` with its passwords replaced by ``***``, fit for a message."""
+    return _PASSWORD_IN_URL.sub(r"\1\3***\2", url)
 
 
 def log_excerpt(path: Path, lines: int = 15) -> str:

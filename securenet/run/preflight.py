@@ -5,12 +5,16 @@ import fcntl
 import os
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import redis
+from redis.cluster import RedisCluster
+from redis.exceptions import RedisClusterException
 
+from securenet.redis_urls import FORMS, RedisAddress, parse_redis_url
 from securenet.run.config import RunConfig
 from securenet.run.messages import CannotRun, say, without_password
 from securenet.run.redis_binary import OLDEST_VERSION
@@ -108,34 +112,49 @@ def _listening_sockets(port: int) -> Iterator[str]:
                 yield f"socket:[{fields[9]}]"
 
 
-def check_redis(url: str) -> str:
-    """See that the Redis at ``url`` can be used; returns its name and version.
+def check_redis(url: str, variable: str) -> str:
+    """See that the Redis at ``url`` can be used, on every node of a cluster; returns its name and version.
+
+    Args:
+        variable: The environment variable that ``url`` comes from, for messages.
 
     Raises:
         CannotRun: It cannot be reached, is too old, or refuses writes.
     """
     shown = without_password(url)
     try:
-        client = redis.Redis.from_url(url, socket_connect_timeout=3, socket_timeout=3, decode_responses=True)
+        infos = _server_infos(parse_redis_url(url, variable))
     except ValueError as error:
-        raise CannotRun(
-            f"REDIS_URL is {shown!r}, which is not an address of Redis. "
-            "It looks like redis://127.0.0.1:6379/0, rediss://… or unix:///path/to/redis.sock?db=0."
-        ) from error
-    try:
-        info = client.info()
+        raise CannotRun(f"{variable} is {shown!r}, which is not an address of Redis. It looks like {FORMS}.") from error
     except redis.AuthenticationError as error:
         raise CannotRun(
-            f"Redis at {shown} refuses to let us in ({error}). Put user and password into REDIS_URL: "
-            "redis://user:password@host:6379/0."
+            f"Redis at {shown} refuses to let us in ({error}). Put user and password into {variable}: "
+            f"{shown.partition('://')[0]}://user:password@host…"
         ) from error
-    except redis.RedisError as error:
+    except (redis.RedisError, RedisClusterException) as error:
         raise CannotRun(
-            f"Redis cannot be reached at {shown} ({error}). Start it, correct REDIS_URL, "
+            f"Redis cannot be reached at {shown} ({error}). Start it, correct {variable}, "
             "or unset REDIS_URL to have one started."
         ) from error
+    for info in infos:
+        _check_server(info, shown, variable)
+    if valkey := infos[0].get("valkey_version"):
+        return f"Valkey {valkey}"
+    return f"Redis {infos[0].get('redis_version')}"
+
+
+def _server_infos(address: RedisAddress) -> list[dict[str, Any]]:
+    """What the servers that take writes say of themselves."""
+    client = address.client(time_out=3)
+    try:
+        if not isinstance(client, RedisCluster):
+            return [client.info()]
+        return [client.info(target_nodes=node) for node in client.get_primaries()]
     finally:
         client.close()
+
+
+def _check_server(info: Mapping[str, Any], shown: str, variable: str) -> None:
     version = str(info.get("redis_version", "0"))
     if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_VERSION:
         raise CannotRun(
@@ -143,12 +162,9 @@ def check_redis(url: str) -> str:
             "Upgrade it, or unset REDIS_URL to have one started."
         )
     if info.get("role") == "slave":
-        raise CannotRun(f"Redis at {shown} is a replica, which takes no writes. Point REDIS_URL at its primary.")
+        raise CannotRun(f"Redis at {shown} is a replica, which takes no writes. Point {variable} at its primary.")
     if info.get("maxmemory") and info.get("maxmemory_policy") != "noeviction":
         say(
             f"Warning: Redis at {shown} evicts keys when it is full (maxmemory-policy {info['maxmemory_policy']}), "
             "limits and job queues too. Set it to noeviction."
         )
-    if valkey := info.get("valkey_version"):
-        return f"Valkey {valkey}"
-    return f"Redis {version}"

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import redis
 from rq import Worker
 
+from securenet.redis_urls import parse_jobs_url
 from securenet.run.config import RunConfig
 
 
@@ -25,12 +26,13 @@ class NotReady:
     reason: str
 
 
-def readiness(config: RunConfig, redis_url: str, worker_pids: Collection[int]) -> Ready | NotReady:
+def readiness(config: RunConfig, jobs_redis_url: str, worker_pids: Collection[int]) -> Ready | NotReady:
     """Ask ``/readyz``, and look for each of our job workers in RQ's register.
 
     ``/readyz`` alone would not do: after a crash the register still knows the workers of the last run for a while.
 
     Args:
+        jobs_redis_url: Where RQ's register is.
         worker_pids: Process ids of the job workers that were started.
     """
     address = urlsplit(config.url)
@@ -45,7 +47,7 @@ def readiness(config: RunConfig, redis_url: str, worker_pids: Collection[int]) -
         connection.close()
     if answer.status != http.HTTPStatus.OK:
         return NotReady(f"/readyz answers {answer.status}: {body}")
-    if missing := len(set(worker_pids) - registered_workers(redis_url)):
+    if missing := len(set(worker_pids) - registered_workers(jobs_redis_url)):
         return NotReady(f"{missing} of {len(worker_pids)} job workers have not reported for duty")
     return Ready()
 
@@ -57,9 +59,9 @@ def _host_header(config: RunConfig) -> str:
     return name or urlsplit(config.url).netloc
 
 
-def registered_workers(redis_url: str) -> set[int]:
+def registered_workers(jobs_redis_url: str) -> set[int]:
     """Return the process ids of the job workers on this machine that RQ's register knows."""
-    client = redis.Redis.from_url(redis_url, socket_connect_timeout=2, socket_timeout=2)
+    client = parse_jobs_url(jobs_redis_url, "JOBS_REDIS_URL").client(time_out=2)
     try:
         ours = [worker for worker in Worker.all(connection=client) if worker.hostname == socket.gethostname()]
         return {worker.pid for worker in ours if worker.pid is not None}

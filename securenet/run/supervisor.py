@@ -94,9 +94,11 @@ class Supervisor:
         self.first_start.start()
 
     def _start_redis(self) -> None:
+        if jobs_url := self.config.jobs_redis_url:
+            say(f"Redis for jobs: {preflight.check_redis(jobs_url, 'JOBS_REDIS_URL')}, given by JOBS_REDIS_URL.")
         if self.config.redis_url:
             self.redis_url = self.config.redis_url
-            say(f"Redis: {preflight.check_redis(self.redis_url)}, given by REDIS_URL.")
+            say(f"Redis: {preflight.check_redis(self.redis_url, 'REDIS_URL')}, given by REDIS_URL.")
             return
         server = RedisServer(self.config.data_dir / "redis", log_path=self.config.log_dir / "redis.log")
         say(f"Redis: {server.binary.release}, started on {server.socket_path}.")
@@ -145,7 +147,7 @@ class Supervisor:
         while True:
             self._tend()
             pids = [worker.child.pid for worker in self.workers]
-            match readiness(self.config, self.redis_url, pids):
+            match readiness(self.config, self.config.jobs_redis_url or self.redis_url, pids):
                 case Ready():
                     return
                 case NotReady(reason) if time.monotonic() > deadline:

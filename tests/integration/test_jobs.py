@@ -14,7 +14,6 @@ from django.contrib.auth.models import Group
 from django.db import connections, transaction
 from django.test import override_settings
 from django.utils import timezone
-from django_redis import get_redis_connection
 from rest_framework import serializers
 
 from perf.jobs import Job, JobFailed, LeaseLost, QueueFull, RunningJob, job_type, states, submit
@@ -78,7 +77,7 @@ class TestSubmission:
 
     def test_messages_are_json(self) -> None:
         job = submit("test_step")
-        data = get_redis_connection("default").hget(f"rq:job:{job.pk}-1", "data")
+        data = django_rq.get_connection().hget(f"rq:job:{job.pk}-1", "data")
         import json
         import zlib
 
@@ -316,7 +315,7 @@ class TestRecovery:
 
     def test_jobs_that_redis_forgot_are_published_again(self) -> None:
         job = submit("test_step")
-        get_redis_connection("default").flushall()
+        django_rq.get_connection().flushall()
         Job.objects.update(published_at=timezone.now() - timedelta(seconds=10))
         assert publish_again() == 1
         assert publish_again() == 0, "it waits in the queue now"

@@ -20,7 +20,9 @@ from securenet.run.lifeline import descendants
 from tests.servers.ports import free_port
 
 # A test asks for these, or takes what SecureNet chooses by itself.
-OWN_CHOICE = {"DATABASE_URL", "REDIS_URL", "HOST", "WEB_WORKERS", "JOB_WORKERS", "SECURENET_ADMIN_PASSWORD"}
+OWN_CHOICE = {
+    "DATABASE_URL", "REDIS_URL", "JOBS_REDIS_URL", "HOST", "WEB_WORKERS", "JOB_WORKERS", "SECURENET_ADMIN_PASSWORD",
+}  # fmt: skip
 COMMAND = (sys.executable, "-m", "securenet.run")
 
 
