@@ -1,7 +1,7 @@
 # SecureNet: everything starts here. `make` lists the targets; each works in a fresh clone.
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test test-postgres bench lint format types migrations deploy-check check lock clean
+.PHONY: help install run demo test test-postgres test-cluster chaos bench lint format types migrations deploy-check check lock clean
 
 # The Python that makes .venv: the first that is new enough, else the first there is, which will say what is wrong.
 PYTHON ?= $(shell for python in python3 python3.11 python3.12 python3.13 python3.14 python; do \
@@ -9,6 +9,10 @@ PYTHON ?= $(shell for python in python3 python3.11 python3.12 python3.13 python3
 	done; command -v python3 || command -v python || echo missing)
 VENV := .venv/bin/python
 TESTS := -n auto -m "not chaos and not bench"
+# These tests run on a Redis Cluster as well: all but those that have little to do with limits and cache, or bring a
+# Redis of their own.
+CLUSTER_TESTS := $(filter-out $(foreach name,dashboard jobs logs network notifications redis_topologies scans security, \
+	tests/integration/test_$(name).py),$(wildcard tests/integration/test_*.py))
 # More arguments for pytest: make test ARGS="tests/unit -k sliding"
 ARGS ?=
 
@@ -36,7 +40,14 @@ test: install  ## run the tests on SQLite
 test-postgres: install  ## run the tests on a PostgreSQL that is started for them
 	@$(VENV) -m tests.servers.postgres -- $(VENV) -m pytest $(TESTS) $(ARGS)
 
-bench: install  ## print the measurements side by side
+test-cluster: install  ## run the tests of limits and cache on a Redis Cluster that is started for them
+	@SECURENET_TEST_REDIS=cluster $(VENV) -m pytest $(TESTS) $(CLUSTER_TESTS) $(ARGS)
+
+chaos: install  ## prove limits and live policies under load while Redis fails (CHAOS_SEED; some minutes)
+	@$(VENV) -m pytest tests/chaos -s $(ARGS)
+
+bench: install  ## measure perf beside its peers; writes docs/benchmarks.md
+	@$(VENV) -m pip install --quiet --disable-pip-version-check --no-input --require-hashes -r requirements-bench.txt
 	@$(VENV) -m pytest -m bench tests/benchmarks -s $(ARGS)
 
 lint: install  ## look for mistakes and misplaced commas
@@ -61,10 +72,12 @@ deploy-check: install  ## check the production settings
 check:  ## run all that continuous integration runs
 	@.ci/run
 
-lock: install  ## pin every version and hash of requirements.in
+lock: install  ## pin every version and hash of requirements.in and requirements-bench.in
 	@$(VENV) -c 'import uv' 2>/dev/null || $(VENV) -m pip install --quiet uv
 	@$(VENV) -m uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 \
 		requirements.in -o requirements.txt
+	@$(VENV) -m uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 \
+		--constraints requirements.txt requirements-bench.in -o requirements-bench.txt
 
 clean:  ## remove .venv and caches (the data in var/ stay)
 	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
