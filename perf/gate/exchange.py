@@ -42,7 +42,7 @@ def enter(inquiry: Inquiry) -> Outcome | IdentityChanged:
     """Ask the gate. Never raises for a Redis that fails: then each policy's ``on_store_error`` decides."""
     started = time.perf_counter()
     keeper.ensure_running()
-    riders = notes.take()
+    riders = notes.take_if_due()
     try:
         plan, reply = _exchange(inquiry, riders)
     except StoreUnavailable:

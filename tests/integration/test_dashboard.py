@@ -671,7 +671,8 @@ def test_demonstration_traffic_tells_what_came_back(live_server, monkeypatch):
         live_server.url, "--username", user.username, "--password", PASSWORD, "--seconds", "1", "--rate", "20"
     )
     first, *rows = said.splitlines()
-    assert first.startswith("20 requests in ")
+    sent = int(first.removesuffix(".").split(" requests in ")[0])
+    assert 1 <= sent <= 20, "no more than the rate; a busy machine sends fewer"
     assert re.search(r"^  200 OK +\d+$", said, re.MULTILINE)
     assert "Cache-Status" in rows
     assert re.search(r"^  fwd=\w+ +\d+$", said, re.MULTILINE)
