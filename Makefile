@@ -13,6 +13,9 @@ TESTS := -n auto -m "not chaos and not bench"
 # Redis of their own.
 CLUSTER_TESTS := $(filter-out $(foreach name,dashboard jobs logs network notifications redis_topologies scans security, \
 	tests/integration/test_$(name).py),$(wildcard tests/integration/test_*.py))
+# And these on PostgreSQL: all that write to a database, in one process or through the web server.
+POSTGRES_TESTS := tests/integration $(filter-out $(foreach name,bad_input install response_headers run run_topologies, \
+	tests/acceptance/test_$(name).py),$(wildcard tests/acceptance/test_*.py))
 # More arguments for pytest: make test ARGS="tests/unit -k sliding"
 ARGS ?=
 
@@ -38,7 +41,7 @@ test: install  ## run the tests on SQLite
 	@$(VENV) -m pytest $(TESTS) $(ARGS)
 
 test-postgres: install  ## run the tests on a PostgreSQL that is started for them
-	@$(VENV) -m tests.servers.postgres -- $(VENV) -m pytest $(TESTS) $(ARGS)
+	@$(VENV) -m tests.servers.postgres -- $(VENV) -m pytest $(TESTS) $(POSTGRES_TESTS) $(ARGS)
 
 test-cluster: install  ## run the tests of limits and cache on a Redis Cluster that is started for them
 	@SECURENET_TEST_REDIS=cluster $(VENV) -m pytest $(TESTS) $(CLUSTER_TESTS) $(ARGS)

@@ -105,12 +105,16 @@ def as_problem(error: Exception) -> Problem | None:
 
 def problem_response(problem: Problem, request: Any) -> HttpResponse:
     """The problem as a plain Django response."""
-    return HttpResponse(
+    response = HttpResponse(
         json.dumps(_with_request_id(problem, request), cls=JSONEncoder),
         status=problem.status_code,
         headers=problem.headers,
         content_type=CONTENT_TYPE,
     )
+    if problem.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
+        # A refusal, not a failure: a line in the log for each would be a way to fill the disk.
+        response._has_been_logged = True  # type: ignore[attr-defined]
+    return response
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

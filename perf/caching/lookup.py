@@ -21,10 +21,9 @@ from perf.caching.waiting import Waits
 from perf.conf import setting
 from perf.gate import keys
 from perf.gate.callers import Caller
-from perf.gate.exchange import enter
+from perf.gate.exchange import enter, give_back_later
 from perf.gate.inquiry import EntryQuery, Inquiry
 from perf.gate.keeper import keeper
-from perf.gate.notes import notes
 from perf.gate.outcome import CacheAnswer, CacheState, IdentityChanged
 from perf.gate.scripts import load_script
 from perf.gate.store import StoreUnavailable, store
@@ -240,7 +239,7 @@ class CacheLookup:
         try:
             store.run(*release_call(self.key, self.token, marker_ms))
         except StoreUnavailable:
-            notes.note("cache:lease_not_released")  # it expires by itself
+            give_back_later(self.key, self.token)
 
     def _keep(self, entry: Entry, terms: Terms, origin: OriginFreshness) -> str:
         negative = entry.status in NEGATIVE_STATUSES

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -31,9 +30,8 @@ from perf.gate.revision import current
 from perf.gate.store import StoreUnavailable, store
 from perf.gate.wire import SECOND, gate_call, look_up_call, release_call
 
-log = logging.getLogger(__name__)
-
-MAX_RELOADS = 5
+# Edits must come this often within one request, each in the moment between a reload and the next question.
+MAX_RELOADS = 50
 STORE_RETRY_SECONDS = 2.0
 _LEASED = (b"miss", b"refresh")
 
@@ -76,6 +74,16 @@ def _exchange(inquiry: Inquiry, riders: Sequence[str | int]) -> tuple[Plan, Any]
 
 
 def _ask(inquiry: Inquiry, plan: Plan, riders: Sequence[str | int]) -> Any:
+    """The reply of gate.lua, or of two scripts. A lease that Redis gives after we stopped listening is given back."""
+    try:
+        return _ask_both(inquiry, plan, riders)
+    except StoreUnavailable as reason:
+        if plan.query is not None and reason.was_asked:
+            give_back_later(plan.query.key, plan.query.token)
+        raise
+
+
+def _ask_both(inquiry: Inquiry, plan: Plan, riders: Sequence[str | int]) -> Any:
     """The reply of gate.lua; where entries have slots of their own, joined from two scripts asked side by side."""
     query = plan.query
     if query is None or len(keys.cache_tags()) == 1:
@@ -95,8 +103,13 @@ def _give_back(query: EntryQuery) -> None:
     """The cache gave a lease to a request that is not allowed, or that will ask again."""
     try:
         store.run(*release_call(query.key, query.token))
-    except StoreUnavailable as reason:
-        log.info("A lease expires by itself: %s", reason)
+    except StoreUnavailable:
+        give_back_later(query.key, query.token)
+
+
+def give_back_later(entry_key: str, token: str) -> None:
+    """End a lease as soon as Redis is back: a server that hung may grant it long after the request was answered."""
+    keeper.deliver(f"release:{token}", lambda: store.run(*release_call(entry_key, token)))
 
 
 def _all_allow(plan: Plan, decisions: Sequence[Sequence[int]]) -> bool:

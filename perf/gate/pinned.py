@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import sys
 import threading
 import time
 from typing import Any
@@ -30,6 +31,7 @@ class Pin:
         self._pool = pool
         self._pid = os.getpid()
         self._generation = _generation
+        self._connection: Any = None  # if that fails, there is nothing to give back
         self._connection = pool.get_connection()
         self._used_at = time.monotonic()
 
@@ -52,7 +54,8 @@ class Pin:
         return reply
 
     def __del__(self) -> None:
-        if self._pid == os.getpid():
+        # At the end of the process a daemon thread may have died with the pool's lock.
+        if self._connection is not None and self._pid == os.getpid() and not sys.is_finalizing():
             self._pool.release(self._connection)
 
 

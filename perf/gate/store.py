@@ -37,7 +37,17 @@ log = logging.getLogger(__name__)
 _SERVER_STATES = (
     BusyLoadingError, ClusterDownError, MasterDownError, OutOfMemoryError, ReadOnlyError, TryAgainError,
 )  # fmt: skip
-_SERVER_STATE_CODES = ("OOM", "READONLY", "LOADING", "MISCONF", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS", "BUSY")
+_SERVER_STATE_CODES = (
+    "OOM",
+    "READONLY",
+    "LOADING",
+    "MISCONF",
+    "MASTERDOWN",
+    "CLUSTERDOWN",
+    "NOREPLICAS",
+    "BUSY",
+    "UNBLOCKED",
+)
 
 
 class Call(NamedTuple):
@@ -49,7 +59,9 @@ class Call(NamedTuple):
 
 
 class StoreUnavailable(Exception):
-    """Redis cannot be asked now; the message says why."""
+    """Redis cannot be asked now; the message says why. ``was_asked``: it was, and may still obey without an answer."""
+
+    was_asked = False
 
 
 class Store:
@@ -169,7 +181,9 @@ class Store:
         self.reason = reason
         for callback in self._on_open:
             callback()
-        return StoreUnavailable(reason)
+        unavailable = StoreUnavailable(reason)
+        unavailable.was_asked = True
+        return unavailable
 
 
 def _evaluate(client: Any, call: Call) -> Any:
