@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 
 from perf.admin.base import PolicyAdmin, PolicyForm
 from perf.admin.fields import CommaSeparatedField, ListChoiceField, for_how_long
+from perf.caching import invalidate
 from perf.models import CachePolicy
 
 
@@ -35,6 +39,7 @@ class CachePolicyAdmin(PolicyAdmin):
     list_filter = ["enabled", "shared_by"]
     search_fields = ["name", "route", "comment"]
     ordering = ["position", "id"]
+    actions = ["enable", "disable", "duplicate", "drop_entries"]
     fieldsets = [
         (None, {"fields": ["name", "enabled", "position", "route", "methods"]}),
         (
@@ -54,6 +59,13 @@ class CachePolicyAdmin(PolicyAdmin):
         ("Storage", {"fields": ["max_body_bytes", "tags"]}),
         ("Notes", {"fields": ["comment", "change_reason"]}),
     ]
+
+    @admin.action(description=_lazy("Drop the cached responses of selected"), permissions=["change"])
+    def drop_entries(self, request: HttpRequest, policies: QuerySet[CachePolicy]) -> None:
+        """Make what is cached under these policies void, in every process at once."""
+        names = sorted(policies.values_list("name", flat=True))
+        invalidate(policies=names)
+        self.message_user(request, _("Dropped the cached responses of %s.") % ", ".join(names))
 
     @admin.display(description="what it does")
     def in_words(self, policy: CachePolicy) -> str:

@@ -12,7 +12,7 @@ from django.test import Client
 from django.urls import reverse
 
 from perf.models import AccessRule, CachePolicy, Job, JobPolicy, PolicyHead, RateLimitPolicy, Revision
-from tests.integration.helpers import given_cache_policy, given_limit, given_user
+from tests.integration.helpers import client_for, given_cache_policy, given_limit, given_user
 
 
 @pytest.fixture
@@ -115,6 +115,18 @@ def test_enabling_and_ordering_in_the_list_is_one_revision(admin: Client) -> Non
     )  # fmt: skip
     assert list(RateLimitPolicy.objects.values_list("name", "position", "enabled")) == [("b", 1, False), ("a", 3, True)]
     assert Revision.objects.count() == before + 1
+
+
+@pytest.mark.urls("tests.integration.admin_and_site")
+def test_an_action_drops_the_cached_responses_of_policies(admin: Client) -> None:
+    policy = given_cache_policy("counter", route="/api/counter")
+    client = client_for()
+    first = client.get("/api/counter").content
+    assert client.get("/api/counter").content == first
+    admin.post(
+        reverse("admin:perf_cachepolicy_changelist"), {"action": "drop_entries", "_selected_action": [policy.pk]}
+    )
+    assert client.get("/api/counter").content != first
 
 
 @pytest.mark.parametrize("action", ["enable", "disable", "observe", "enforce", "duplicate"])

@@ -29,7 +29,10 @@ RULE = LimitRule(
     penalty=False,
     on_store_error="allow",
 )
-ROUTES = ["*", "/a", "/a/b", "/a*", "/a/*", "/*/b", "/*b*", "view:a", "view:b", "/"]
+ROUTES = [
+    "*", "/", "/a", "/a/b", "/a*", "/a/*", "/*/b", "/*b*", "/a/*/c", "/*/b/*", "/x*/b/c", "/*/b/c", "/*",
+    "view:a", "view:b",
+]  # fmt: skip
 
 
 @st.composite
@@ -52,7 +55,7 @@ def rules(draw: st.DrawFn) -> list[LimitRule]:
 
 @given(
     rules(),
-    st.sampled_from(["/", "/a", "/ab", "/a/b", "/x/b", "/a/b/c"]),
+    st.sampled_from(["/", "/a", "/ab", "/a/b", "/x/b", "/a/b/c", "/x/b/c", "/a//c", "/b", "/a/b/", "/xb/c"]),
     st.sampled_from(["view:a", "view:b", ""]),
     st.sampled_from(["GET", "POST", "PUT"]),
     st.frozensets(st.sampled_from(["r1", "r2"])),
