@@ -275,6 +275,7 @@ class CacheLookup:
                 ],
             )  # fmt: skip
         except StoreUnavailable:
+            give_back_later(self.key, self.token)
             return "store down"
         stored: str = reply.decode()
         if stored == "stored":
