@@ -20,7 +20,7 @@ from django_redis import get_redis_connection
 
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 # In this order; what is not named here is no section.
-SECTIONS = ("warm-hit", "speed", "memory", "admission", "policies", "store-down")
+SECTIONS = ("warm-hit", "cache", "speed", "memory", "admission", "policies", "store-down")
 PACKAGES = {
     "Django": "django",
     "DRF": "djangorestframework",
@@ -29,6 +29,7 @@ PACKAGES = {
     "hiredis": "hiredis",
     "django-ratelimit": "django-ratelimit",
     "limits": "limits",
+    "drf-extensions": "drf-extensions",
 }
 
 INTRODUCTION = """\
