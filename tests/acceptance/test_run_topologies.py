@@ -29,7 +29,7 @@ def test_uses_the_cluster_and_the_sentinel_service_it_is_given(tmp_path: Path) -
             with redis.Redis.from_url(jobs.primary.url) as server:
                 assert server.scard("rq:workers") == 1
             with redis.Redis(port=cluster.owner_of(LIMITS_KEY).port or 0) as node:
-                assert node.exists(f"{LIMITS_KEY}:revision")
+                until(lambda: node.exists(f"{LIMITS_KEY}:revision"), 10, run.explain)  # with the first recovery pass
             # The first scan and analysis, with which every installation begins.
             with admin_of(run) as admin:
                 until(lambda: job_states(admin) == ["completed", "completed"], 30, run.explain)
