@@ -21,7 +21,7 @@ from perf.models import MAX_COST, MAX_LIMIT, MAX_SECONDS, RateLimitPolicy
 from perf.policies.routes import parse_route
 from perf.policies.snapshot import LimitRule
 from perf.problems import Problem, problem_response
-from perf.records import django_request, record_of
+from perf.records import django_request, record_of, request_among
 from perf.refusals import refusal
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -75,7 +75,7 @@ def rate_limit(
         limits_in_code.update({str(rule.id): rule for rule in own})
 
         def admit(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Problem | None:
-            request = _request_in(args)
+            request = request_among(args)
             client = key(*args, **kwargs) if key else None
             inquire = _inquiry if request is None else functools.partial(_inquiry_about, request)
             return _ask(request, inquire(own, policy, client))
@@ -140,14 +140,6 @@ def _rule_in_code(function: Callable[..., Any], rate: str, count_by: str, cost: 
     )
 
 
-def _request_in(args: tuple[Any, ...]) -> HttpRequest | Request | None:
-    """The request a view is called with; methods have it second."""
-    for argument in args[:2]:
-        if isinstance(argument, HttpRequest | Request):
-            return argument
-    return None
-
-
 def _inquiry_about(
     request: HttpRequest | Request, own: tuple[LimitRule, ...], policy: str, client: str | None
 ) -> Inquiry:
@@ -197,7 +189,7 @@ def _ask(request: HttpRequest | Request | None, inquiry: Inquiry) -> Problem | N
 
 
 def _refuse(problem: Problem, args: tuple[Any, ...]) -> HttpResponseBase:
-    request = _request_in(args)
+    request = request_among(args)
     if isinstance(request, HttpRequest):
         return problem_response(problem, request)
     if isinstance(request, Request):

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.http import HttpRequest
+from rest_framework.request import Request
 
 from perf.gate.callers import Caller
 from perf.gate.outcome import CacheAnswer, Outcome, together
@@ -50,6 +51,14 @@ def django_request(request: Any) -> HttpRequest:
     """The Django request inside a DRF request, or ``request`` itself."""
     inner: HttpRequest = getattr(request, "_request", request)
     return inner
+
+
+def request_among(args: tuple[Any, ...]) -> HttpRequest | Request | None:
+    """The request a view is called with; methods have it second. None: it is no view that was called."""
+    for argument in args[:2]:
+        if isinstance(argument, HttpRequest | Request):
+            return argument
+    return None
 
 
 def record_of(request: Any) -> RequestRecord:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from asgiref.sync import sync_to_async
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponseBase
+from django.http import Http404, HttpResponseBase
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 
@@ -25,7 +25,7 @@ from perf.gate.callers import caller_of
 from perf.gate.exchange import enter
 from perf.gate.inquiry import Inquiry
 from perf.gate.outcome import CacheAnswer, CacheState, IdentityChanged
-from perf.records import django_request, record_of
+from perf.records import django_request, record_of, request_among
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -132,9 +132,8 @@ _SERVED = {CacheState.HIT, CacheState.STALE, CacheState.STORE_DOWN}
 
 
 def _request_in(args: tuple[Any, ...]) -> Any:
-    for argument in args[:2]:
-        if isinstance(argument, HttpRequest | Request):
-            return argument
+    if (request := request_among(args)) is not None:
+        return request
     raise TypeError(
         "@cache_api_response found no request among the view's arguments: put it directly on the view, "
         "below decorators that change its arguments."

@@ -39,9 +39,6 @@ def dress(
     if terms is None:
         return response
     as_gzip = entry.is_gzip and _accepts_gzip(lookup.request)
-    response.content = entry.body if as_gzip else entry.plain_body()  # type: ignore[attr-defined]
-    if as_gzip:
-        response.headers["Content-Encoding"] = "gzip"
     shared = terms.shared_by == "everyone"
     _set_etag(response, entry, as_gzip)
     if not (terms.honours_origin and response.has_header("Cache-Control")):
@@ -57,7 +54,19 @@ def dress(
         etag=response.headers["ETag"],
         response=response,  # type: ignore[arg-type]  # any response will do; it is handed back
     )
-    return response if conditional is None else conditional
+    if conditional is not None and conditional is not response:
+        return conditional  # 304 has no body, so none is unpacked
+    _set_body(response, entry, as_gzip)
+    return response
+
+
+def _set_body(response: Any, entry: Entry, as_gzip: bool) -> None:
+    """The entry's body, unless the view has just made the same one."""
+    if as_gzip:
+        response.content = entry.body
+        response.headers["Content-Encoding"] = "gzip"
+    elif not response.content:
+        response.content = entry.plain_body()
 
 
 def _set_etag(response: HttpResponseBase, entry: Entry, as_gzip: bool) -> None:

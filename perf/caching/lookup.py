@@ -291,6 +291,8 @@ class CacheLookup:
     def _copy_while_store_is_down(self) -> Entry | None:
         if self._copy is None or self.terms is None or not self.terms.stale_if_error:
             return None
+        if self._copy.entry.status in NEGATIVE_STATUSES or self.terms.honours_origin:
+            return None  # how long these may be served is not the TTL's to say, and Redis cannot be asked
         if self._copy.age() < self.terms.ttl + self.terms.stale_if_error:
             return self._copy.entry
         return None

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from django.http import HttpResponseBase
 from django.utils.http import parse_http_date_safe
 
-_DIRECTIVE = re.compile(r'\s*([\w!#$%&\'*+.^`|~-]+)\s*(?:=\s*("[^"]*"|[^\s,;]*))?\s*(?:,|$)')
+_DIRECTIVE = re.compile(r'\s*([\w!#$%&\'*+.^`|~-]+)\s*(?:=\s*("[^"]*"|[^\s,;]*))?\s*(?:[,;]|$)')
 _FORBID_STALE = {"must-revalidate", "proxy-revalidate", "s-maxage"}
 
 

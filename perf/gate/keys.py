@@ -57,11 +57,16 @@ def entry(parts: Iterable[str]) -> str:
     return f"{shards[number % len(shards)]}:entry:{name}"
 
 
-def cache_tags() -> list[str]:
+def cache_tags() -> tuple[str, ...]:
     """The hash tags over which entries are spread."""
-    shards = int(setting("CACHE_SHARDS"))
-    prefix = setting("KEY_PREFIX")
-    return [f"{{{prefix}:{number}}}" for number in range(shards)] if shards > 1 else [f"{{{prefix}}}"]
+    return _cache_tags(setting("KEY_PREFIX"), int(setting("CACHE_SHARDS")))
+
+
+@lru_cache(maxsize=8)
+def _cache_tags(prefix: str, shards: int) -> tuple[str, ...]:
+    if shards == 1:
+        return (f"{{{prefix}}}",)
+    return tuple(f"{{{prefix}:{number}}}" for number in range(shards))
 
 
 def cache_tag(entry_key: str) -> str:

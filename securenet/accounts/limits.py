@@ -11,8 +11,8 @@ from perf.throttling import rate_limit
 POLICY: Final = "authentication"
 
 
-def name_in_form(request: HttpRequest) -> str:
-    """The user name of a sign-in form, spelt in one way."""
+def name_in_form(request: HttpRequest, *_: object, **__: object) -> str:
+    """The user name of a sign-in form, spelt in one way; called with what the view is called with."""
     return one_spelling(request.POST.get("username", ""))
 
 
@@ -27,8 +27,4 @@ def count_sign_in(username: str) -> None:
 
 
 by_address = rate_limit(policy=POLICY)
-by_name = rate_limit(policy=POLICY, key=lambda *arguments, **_: name_in_form(_request_in(arguments)))
-
-
-def _request_in(arguments: tuple[object, ...]) -> HttpRequest:
-    return next(argument for argument in arguments if isinstance(argument, HttpRequest))
+by_name = rate_limit(policy=POLICY, key=name_in_form)

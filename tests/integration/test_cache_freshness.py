@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import gzip
-import math
 import random
+from urllib.parse import quote
 
 import pytest
 from django.http import Http404, HttpRequest, HttpResponse
@@ -32,7 +32,7 @@ urlpatterns = [path("api/missing-page", missing_page), path("", include("tests.i
 
 def says(cache_control: str) -> str:
     """The path of a view that answers with this Cache-Control."""
-    return f"/api/unstorable?how=own-freshness&says={cache_control.replace(' ', '%20').replace(',', '%2C')}"
+    return f"/api/unstorable?how=own-freshness&says={quote(cache_control)}"
 
 
 def fetch(url: str) -> object:
@@ -86,7 +86,9 @@ class TestTheViewsOwnFreshness:
         given_cache_policy(ttl=100, honour_origin_headers=True)
         assert fetch(says(word)) != fetch(says(word))
 
-    @pytest.mark.parametrize("word", ["no-store", "no-cache", "max-age=100, no-cache", "private, max-age=100"])
+    @pytest.mark.parametrize(
+        "word", ["no-store", "no-store; x", "no-cache", "max-age=100, no-cache", "private, max-age=100"]
+    )
     def test_what_it_forbids_is_not_stored(self, word: str) -> None:
         given_cache_policy(ttl=100, honour_origin_headers=True, shared_by="everyone")
         assert fetch(says(word)) != fetch(says(word))
@@ -172,10 +174,24 @@ class TestEarlyRefresh:
         with override_settings(PERF_EARLY_REFRESH=0):
             assert fetch("/api/counter") == fetch("/api/counter")
 
-    def test_the_chance_is_that_of_the_paper(self) -> None:
-        """-ln(u) for u from (0, 1]: one in e of the draws exceeds 1."""
-        draws = [random.expovariate(1.0) for _ in range(20_000)]
-        assert abs(sum(draw > 1 for draw in draws) / len(draws) - math.exp(-1)) < 0.02
+    def test_it_begins_the_earlier_the_longer_computing_took_and_the_greater_the_setting(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """An entry is refreshed from (draw x setting x seconds it took) before its end."""
+        monkeypatch.setattr(random, "expovariate", lambda _: 1.0)
+        given_cache_policy(ttl=1000)
+        first = fetch("/api/counter")
+        with override_settings(PERF_EARLY_REFRESH=1.0):
+            assert fetch("/api/counter") == first, "computing took much less than 1,000 s"
+        with override_settings(PERF_EARLY_REFRESH=1e9):
+            assert fetch("/api/counter") != first
+
+    def test_chance_is_drawn_as_the_paper_has_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        rates: list[float] = []
+        monkeypatch.setattr(random, "expovariate", lambda rate: rates.append(rate) or 0.0)
+        given_cache_policy()
+        fetch("/api/counter")
+        assert set(rates) == {1.0}
 
 
 class TestCompression:

@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.test import APIClient
 from rest_framework.views import APIView
 
 from perf.caching import cache_api_response
@@ -133,7 +132,7 @@ def test_no_answer_was_computed_for_another_identity_class(
             for header, value in zip(HEADERS, headers, strict=True)
             if value is not None
         }
-        echo = _client(user).get(f"/api/echo{name}", query_params=_lists(parameters), headers=given_headers).json()
+        echo = client_for(user).get(f"/api/echo{name}", query_params=_lists(parameters), headers=given_headers).json()
         assert echo["name"] == name.strip("/")
         kept = [(key, value) for key, value in parameters if not (ignores_utm and key.startswith("utm_"))]
         assert echo["query"] == sorted([key, values] for key, values in _lists(kept).items())
@@ -148,10 +147,6 @@ def test_no_answer_was_computed_for_another_identity_class(
             assert echo["flags"] == [user.is_staff, user.is_superuser]
         if shared_by != "everyone" and user is None:
             assert echo["user"] == ""
-
-
-def _client(user: Any) -> APIClient:
-    return client_for(user)
 
 
 def _lists(parameters: list[tuple[str, str]]) -> dict[str, list[str]]:

@@ -127,3 +127,15 @@ def test_a_held_body_is_served_while_redis_is_away_if_the_policy_says_so(redis: 
     finally:
         os.kill(redis.pid, signal.SIGCONT)
         wait_until_closed()
+
+
+def test_a_held_404_is_not_served_for_as_long_as_a_response(redis: RedisServer) -> None:
+    given_cache_policy(stale_if_error=600, negative_ttl=60)
+    client = client_for()
+    client.get("/api/unstorable?how=missing")
+    os.kill(redis.pid, signal.SIGSTOP)
+    try:
+        assert "hit" not in client.get("/api/unstorable?how=missing").headers["Cache-Status"]
+    finally:
+        os.kill(redis.pid, signal.SIGCONT)
+        wait_until_closed()
