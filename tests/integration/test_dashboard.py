@@ -467,7 +467,7 @@ def test_the_process_is_alive_without_asking_anybody(client, frozen_redis, djang
     with django_assert_num_queries(0):
         answer = client.get("/livez")
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
-    assert time.monotonic() - started < 0.3
+    assert time.monotonic() - started < 1.5  # a question to Redis would wait 2 s
 
 
 def checks_of(answer: Any, status: int) -> dict[str, Any]:

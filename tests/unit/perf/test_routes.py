@@ -50,4 +50,4 @@ def test_no_pattern_is_slow() -> None:
     assert route.kind is RouteKind.GLOB
     started = time.process_time()
     assert not route.matches("/" + "a" * 8000 + "b", "")
-    assert time.process_time() - started < 1
+    assert time.process_time() - started < 5  # one that backtracks takes hours

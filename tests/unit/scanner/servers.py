@@ -6,6 +6,7 @@ import os
 import random
 import socket
 import ssl
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -14,6 +15,8 @@ from pathlib import Path
 import pytest
 
 LOOPBACK = "127.0.0.1"
+# Whole ranges of ports are scanned here: on 127.0.0.1 any other test's server may turn up in them.
+QUIET_LOOPBACK = f"127.83.{os.getpid() >> 8 & 255}.{os.getpid() & 255}" if sys.platform == "linux" else LOOPBACK
 Handler = Callable[[socket.socket], None]
 
 needs_proc = pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="looks at sockets through /proc")
@@ -66,14 +69,14 @@ def serving(handler: Handler, *, tls: ssl.SSLContext | None = None, port: int = 
 
 @contextmanager
 def listening(count: int, among: range) -> Iterator[set[int]]:
-    """`count` bare listeners on random free ports of a range; gives the ports."""
+    """`count` bare listeners on random free ports of a range at the quiet address; gives the ports."""
     with ExitStack() as stack:
         ports: set[int] = set()
         for port in random.sample(among, len(among)):
             if len(ports) == count:
                 break
             with suppress(OSError):  # somebody else's port
-                stack.enter_context(socket.create_server((LOOPBACK, port)))
+                stack.enter_context(socket.create_server((QUIET_LOOPBACK, port)))
                 ports.add(port)
         assert len(ports) == count, f"only {len(ports)} of {count} ports were free"
         yield ports

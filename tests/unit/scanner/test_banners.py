@@ -55,4 +55,4 @@ def test_nothing_invisible_or_long_comes_through(data: bytes | str):
 def test_no_sequence_takes_long(piece: bytes):
     began = time.perf_counter()
     readable(piece * 100_000)
-    assert time.perf_counter() - began < 0.1
+    assert time.perf_counter() - began < 5  # backtracking takes minutes
