@@ -16,6 +16,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models, transaction
 from django.db.models import Q
 from django.dispatch import Signal
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from perf import validators
@@ -344,13 +345,15 @@ class AccessRule(Policy):
 
 
 class JobPolicy(Policy):
-    """Whether and how the jobs of one type run. ``name`` is the job type."""
+    """Whether and how the jobs of one type run. ``name`` is the job type, or ``all`` (see `perf.jobs.policy`)."""
+
+    ALL_TYPES: ClassVar[str] = "all"
 
     capacity = models.PositiveIntegerField(
         _("capacity"),
         default=100,
         validators=[MaxValueValidator(100_000)],
-        help_text=_("Jobs of this type waiting or running; more are refused."),
+        help_text=_("Jobs of this type (of all types together: all) waiting or running; more are refused."),
     )
     timeout = models.PositiveIntegerField(
         _("time-out"),
@@ -392,6 +395,11 @@ class JobPolicy(Policy):
         ordering = ["name"]
         verbose_name = _("job policy")
         verbose_name_plural = _("job policies")
+
+    def clean(self) -> None:
+        super().clean()
+        if self.name == self.ALL_TYPES and self.cron:
+            raise ValidationError({"cron": _("A schedule belongs to one job type; leave it empty here.")})
 
 
 class PolicyHead(models.Model):
@@ -493,6 +501,34 @@ class Job(models.Model):
     def is_active(self) -> bool:
         """Waiting or running."""
         return self.status in self.ACTIVE
+
+
+class JobEvent(models.Model):
+    """Something that happened to a job, or that it said. Written with the change it tells of, and never changed."""
+
+    class Kind(models.TextChoices):
+        SUBMITTED = "submitted", _("submitted")
+        STARTED = "started", _("started")
+        MESSAGE = "message", _("message")
+        RETRY = "retry", _("to be tried again")
+        RERUN = "rerun", _("run again by hand")
+        COMPLETED = "completed", _("completed")
+        FAILED = "failed", _("failed")
+        CANCELLED = "cancelled", _("cancelled")
+
+    job = models.ForeignKey(Job, verbose_name=_("job"), on_delete=models.CASCADE, related_name="events")
+    at = models.DateTimeField(_("time"), default=timezone.now)
+    attempt = models.PositiveIntegerField(_("attempt"), default=0)
+    kind = models.CharField(_("event"), max_length=10, choices=Kind.choices)
+    text = models.TextField(_("text"), blank=True)
+
+    class Meta:
+        ordering = ["at", "id"]
+        verbose_name = _("job event")
+        verbose_name_plural = _("job events")
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.text}".strip()
 
 
 class JobCapacity(models.Model):

@@ -83,7 +83,6 @@ RQ_QUEUES = {
     }
     for name in ("high", "default", "low")
 }
-RQ_SHOW_ADMIN_LINK = False
 
 AUTH_USER_MODEL = "accounts.User"
 AUTH_PASSWORD_VALIDATORS = [

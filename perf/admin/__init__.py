@@ -4,12 +4,14 @@ from perf.admin.access_rules import AccessRuleAdmin
 from perf.admin.cache_policies import CachePolicyAdmin
 from perf.admin.job_policies import JobPolicyAdmin
 from perf.admin.jobs import JobAdmin
+from perf.admin.queues import GuardedQueueAdmin
 from perf.admin.rate_limit_policies import RateLimitPolicyAdmin
 from perf.admin.revisions import RevisionAdmin
 
 __all__ = [
     "AccessRuleAdmin",
     "CachePolicyAdmin",
+    "GuardedQueueAdmin",
     "JobAdmin",
     "JobPolicyAdmin",
     "RateLimitPolicyAdmin",

@@ -25,9 +25,13 @@ class JobPolicyForm(PolicyForm):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        names = sorted({*job_type_names(), *([self.instance.name] if self.instance.name else [])})
+        names = sorted({JobPolicy.ALL_TYPES, *job_type_names(), *([self.instance.name] if self.instance.name else [])})
         if "name" in self.fields:
-            self.fields["name"] = forms.ChoiceField(choices=[(name, name) for name in names], label=_("Job type"))
+            self.fields["name"] = forms.ChoiceField(
+                choices=[(name, name) for name in names],
+                label=_("Job type"),
+                help_text=_("all: the capacity of all types together, and the terms of those without a policy."),
+            )
 
 
 @admin.register(JobPolicy)

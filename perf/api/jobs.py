@@ -1,4 +1,4 @@
-"""Answers about jobs: accepted ones, and one that is being watched."""
+"""Answers about jobs: accepted ones, and ones that are being watched."""
 
 from __future__ import annotations
 
@@ -32,14 +32,13 @@ def accepted(request: Request, job: Job) -> Response:
     )
 
 
-def watched(request: Request, job: Job) -> HttpResponseBase:
-    """The job; 304 where the client has it already; ``Retry-After`` while it is worth coming back."""
-    data: Any = JobSerializer(job).data
+def watched(request: Request, data: Any, *, is_active: bool) -> HttpResponseBase:
+    """One job or a list, as ``data``; 304 where the client has it already; ``Retry-After`` while jobs go on."""
     headers = {
         "ETag": f'"{blake2b(repr(data).encode(), digest_size=12).hexdigest()}"',
         "Cache-Control": "private, no-cache",
     }
-    if job.is_active:
+    if is_active:
         headers["Retry-After"] = str(POLL_SECONDS)
     response = Response(data, headers=headers)
     unchanged = get_conditional_response(django_request(request), etag=headers["ETag"], response=None)

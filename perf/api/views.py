@@ -15,6 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from perf.api.idempotency import idempotency_key
 from perf.api.jobs import accepted, watched
 from perf.api.pagination import ResultPages
 from perf.api.serializers import InvalidationSerializer, JobSerializer, SubmissionSerializer, WarmSerializer
@@ -137,9 +138,9 @@ class BackgroundJobsView(GenericAPIView[Job]):
             OpenApiParameter("status", enum=[status.value for status in Job.Status]),
             OpenApiParameter("type", str),
         ],
-        responses={200: JobSerializer(many=True)},
+        responses={200: JobSerializer(many=True), 304: None},
     )
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request) -> HttpResponseBase:
         jobs = self.get_queryset()
         if status := request.query_params.get("status"):
             if status not in Job.Status.values:
@@ -150,7 +151,8 @@ class BackgroundJobsView(GenericAPIView[Job]):
                 raise _invalid("type", f"{name!r} is no job type; choose one of {', '.join(job_type_names())}.")
             jobs = jobs.filter(type=name)
         page = self.paginate_queryset(jobs)
-        return self.get_paginated_response(JobSerializer(page or [], many=True).data)
+        body = self.get_paginated_response(JobSerializer(page or [], many=True).data).data
+        return watched(request, body, is_active=any(job.is_active for job in page or []))
 
     @extend_schema(
         request=SubmissionSerializer,
@@ -160,12 +162,9 @@ class BackgroundJobsView(GenericAPIView[Job]):
     def post(self, request: Request) -> Response:
         serializer = SubmissionSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
-        job = submit(
-            serializer.validated_data["type"],
-            serializer.validated_data["params"],
-            by=request.user,
-            idempotency_key=_idempotency_key(request),
-        )
+        wanted = serializer.validated_data
+        with idempotency_key(request) as key:
+            job = submit(wanted["type"], wanted["params"], by=request.user, idempotency_key=key)
         return accepted(request, job)
 
 
@@ -176,12 +175,13 @@ class BackgroundJobView(APIView):
 
     @extend_schema(responses={200: JobSerializer, 304: None})
     def get(self, request: Request, pk: UUID) -> HttpResponseBase:
-        return watched(request, get_object_or_404(visible_jobs(request.user), pk=pk))
+        job = get_object_or_404(visible_jobs(request.user), pk=pk)
+        return watched(request, JobSerializer(job).data, is_active=job.is_active)
 
     @extend_schema(responses={200: JobSerializer})
     def delete(self, request: Request, pk: UUID) -> Response:
         job = get_object_or_404(visible_jobs(request.user), pk=pk)
-        if not states.cancel(job):
+        if not states.cancel(job, by=request.user.get_username()):
             job.refresh_from_db()
             raise Problem(
                 409, "Job has ended", f"The job is {job.status}; only waiting and running jobs are cancelled."
@@ -194,13 +194,6 @@ def visible_jobs(user: Any) -> QuerySet[Job]:
     """All jobs for admins, one's own for others."""
     jobs: QuerySet[Job] = Job.objects.all()
     return jobs if is_admin(user) else jobs.filter(submitted_by_id=user.pk)
-
-
-def _idempotency_key(request: Request) -> str:
-    key = request.headers.get("Idempotency-Key", "").strip()
-    if len(key) > 255:
-        raise _invalid("Idempotency-Key", "An Idempotency-Key has at most 255 characters.")
-    return key
 
 
 def _invalid(field: str, detail: str) -> Problem:

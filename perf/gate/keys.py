@@ -109,6 +109,11 @@ def probe() -> str:
     return _key("probe")
 
 
+def in_flight(user_id: str, idempotency_key: str) -> str:
+    """Held while the first request with a user's Idempotency-Key is being answered."""
+    return _key(f"in-flight:{digest((user_id, idempotency_key))}")
+
+
 def leader(duty: str) -> str:
     """Held by the one process that carries out a duty."""
     return _key(f"leader:{duty}")

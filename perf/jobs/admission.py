@@ -9,26 +9,26 @@ from django.db import transaction
 from django.db.models import Count, F
 from django.utils import timezone
 
-from perf.conf import setting
 from perf.jobs.errors import QueueFull
+from perf.jobs.policy import JobTerms
 from perf.models import Job, JobCapacity
 
 ALL_TYPES = ""
 DRAIN_WINDOW_SECONDS = 300
 LONGEST_RETRY_SECONDS = 120
+UNKNOWN_RETRY_SECONDS = 30
 
 
-def take_place(job_type: str, capacity: int) -> None:
+def take_place(job_type: str, terms: JobTerms) -> None:
     """Take a place for a job, in all and of its type. Call it in the transaction that inserts the job.
 
     Raises:
         QueueFull: there is none; roll the transaction back.
     """
-    everything = int(setting("JOB_CAPACITY"))
-    if not _take(ALL_TYPES, everything):
-        raise QueueFull("of all types", everything, retry_after())
-    if not _take(job_type, capacity):
-        raise QueueFull(f"of type {job_type}", capacity, retry_after(job_type))
+    if not _take(ALL_TYPES, terms.total_capacity):
+        raise QueueFull("of all types", terms.total_capacity, retry_after())
+    if not _take(job_type, terms.capacity):
+        raise QueueFull(f"of type {job_type}", terms.capacity, retry_after(job_type))
 
 
 def give_back(job_type: str) -> None:
@@ -39,11 +39,14 @@ def give_back(job_type: str) -> None:
 
 def retry_after(job_type: str = ALL_TYPES) -> int:
     """Seconds after which a place should be free, by how fast jobs ended lately."""
-    finished = Job.objects.filter(finished_at__gte=timezone.now() - timedelta(seconds=DRAIN_WINDOW_SECONDS))
-    if job_type:
-        finished = finished.filter(type=job_type)
-    ended = finished.count()
-    return min(LONGEST_RETRY_SECONDS, math.ceil(DRAIN_WINDOW_SECONDS / ended)) if ended else 30
+    ended = ended_lately(job_type)
+    return min(LONGEST_RETRY_SECONDS, math.ceil(DRAIN_WINDOW_SECONDS / ended)) if ended else UNKNOWN_RETRY_SECONDS
+
+
+def ended_lately(job_type: str = ALL_TYPES) -> int:
+    """How many jobs ended within `DRAIN_WINDOW_SECONDS`."""
+    ended = Job.objects.filter(finished_at__gte=timezone.now() - timedelta(seconds=DRAIN_WINDOW_SECONDS))
+    return (ended.filter(type=job_type) if job_type else ended).count()
 
 
 def recount() -> None:

@@ -27,7 +27,7 @@ def submit_due(now: datetime | None = None) -> list[Job]:
         tick = last_tick(policy.cron, now)
         if now - tick <= LATEST and find_job_type(policy.name) is not None:
             try:
-                jobs.append(submit(policy.name, {}, idempotency_key=f"cron:{tick.isoformat()}"))
+                jobs.append(submit(policy.name, {}, idempotency_key=f"cron:{policy.name}:{tick.isoformat()}"))
             except APIException as problem:
                 log.warning("The tick %s of %s was not submitted: %s", tick, policy.name, problem)
     return jobs

@@ -22,9 +22,9 @@ from perf.conf import setting
 from perf.gate import keys, revision
 from perf.gate.store import StoreUnavailable, store
 from perf.jobs import admission, cron, states
-from perf.jobs.policy import terms_of
+from perf.jobs.policy import terms_of_types
 from perf.jobs.publish import message_id, publish, waiting_messages
-from perf.models import Job, JobPolicy
+from perf.models import Job
 from perf.policies.revisions import head_number
 
 log = logging.getLogger(__name__)
@@ -72,11 +72,11 @@ def delete_old() -> int:
     """Rows of ended jobs go when their policy's ``keep_results_for`` is over."""
     deleted = 0
     types = set(Job.objects.order_by().values_list("type", flat=True).distinct())
-    policies = {policy.name: policy for policy in JobPolicy.objects.all()}
-    for name in types:
-        keep = terms_of(policies.get(name) or JobPolicy(name=name)).keep_results_for
-        old = Job.objects.filter(type=name, finished_at__lt=timezone.now() - timedelta(seconds=keep))
-        deleted += old.exclude(status__in=Job.ACTIVE).delete()[0]
+    for name, terms in terms_of_types(types).items():
+        ended_before = timezone.now() - timedelta(seconds=terms.keep_results_for)
+        old = Job.objects.filter(type=name, finished_at__lt=ended_before).exclude(status__in=Job.ACTIVE)
+        while batch := list(old.values_list("pk", flat=True)[:BATCH]):
+            deleted += old.filter(pk__in=batch).delete()[1].get(Job._meta.label, 0)
     return deleted
 
 

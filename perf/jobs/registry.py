@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from rest_framework import serializers
 
+from perf.models import JobPolicy
+
 if TYPE_CHECKING:
     from perf.jobs.running import RunningJob
 
@@ -64,8 +66,10 @@ def job_type(
         unique: identical jobs that wait or run are joined.
 
     Raises:
-        ValueError: the name is taken by another function.
+        ValueError: the name is taken by another function, or is the one of the policy of all types.
     """
+    if name == JobPolicy.ALL_TYPES:
+        raise ValueError(f"{name!r} names all job types together; choose another name for {name!r}.")
 
     def register(function: JobFunction) -> JobFunction:
         known = _types.get(name)

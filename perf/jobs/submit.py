@@ -13,12 +13,12 @@ from django.utils import timezone
 from perf.conf import setting
 from perf.gate.callers import roles_of
 from perf.gate.keys import digest
-from perf.jobs import admission
+from perf.jobs import admission, timeline
 from perf.jobs.errors import IdempotencyMismatch, JobForbidden, JobTypeDisabled, UnknownJobType
 from perf.jobs.policy import JobTerms, terms_for
 from perf.jobs.publish import publish_after_commit
 from perf.jobs.registry import JobType, find_job_type, job_type_names
-from perf.models import Job
+from perf.models import Job, JobEvent
 
 
 def submit(
@@ -79,7 +79,7 @@ def _insert(
     with transaction.atomic():
         if known := _known_twin(fingerprint, key, join):
             return known
-        admission.take_place(job_type.name, terms.capacity)
+        admission.take_place(job_type.name, terms)
         job = Job.objects.create(
             type=job_type.name,
             params=params,
@@ -89,6 +89,7 @@ def _insert(
             unique_key=fingerprint if join else None,
             idempotency_key=key,
         )
+        timeline.note(job, JobEvent.Kind.SUBMITTED, by.get_username() if by is not None else "")
         publish_after_commit(job)
     return job
 

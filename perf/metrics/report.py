@@ -12,9 +12,9 @@ from django.utils import timezone
 from redis.exceptions import RedisError
 from rq import Worker
 
-from perf.conf import setting
 from perf.gate.keeper import flush_notes
 from perf.gate.store import StoreUnavailable, store
+from perf.jobs.policy import total_capacity
 from perf.metrics.read import Statistics, latencies, read_ranking, read_statistics
 from perf.models import CachePolicy, Job, RateLimitPolicy
 from perf.policies.revisions import head_number
@@ -55,7 +55,7 @@ def job_counts() -> dict[str, Any]:
     return {
         **totals,
         "queue_size": totals[Job.Status.SUBMITTED.value],
-        "capacity": int(setting("JOB_CAPACITY")),
+        "capacity": total_capacity(),
         "by_type": by_type,
         "workers": count_workers(),
     }

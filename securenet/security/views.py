@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.http import Http404
-from drf_spectacular.utils import OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers
 from rest_framework.generics import ListAPIView, RetrieveAPIView
 from rest_framework.permissions import SAFE_METHODS, BasePermission, IsAuthenticated
@@ -17,6 +17,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from perf.api.idempotency import idempotency_key
 from perf.api.jobs import accepted
 from perf.api.serializers import JobSerializer
 from perf.caching import cache_api_response
@@ -96,13 +97,16 @@ class ScansView(ListAPIView):
 
     @extend_schema(
         request=ScanParams,
+        parameters=[OpenApiParameter("Idempotency-Key", str, OpenApiParameter.HEADER)],
         responses={202: OpenApiResponse(JobSerializer, "The job that scans; `Location` says where to watch it.")},
     )
     def post(self, request: Request) -> Response:
         serializer = ScanParams(data=request.data)
         serializer.is_valid(raise_exception=True)
         params = dict(serializer.to_representation(serializer.validated_data))
-        return accepted(request, submit(SECURITY_SCAN, params, by=request.user))
+        with idempotency_key(request) as key:
+            job = submit(SECURITY_SCAN, params, by=request.user, idempotency_key=key)
+        return accepted(request, job)
 
 
 class ScanView(RetrieveAPIView):

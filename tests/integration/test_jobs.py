@@ -348,6 +348,12 @@ class TestCron:
         submit_due(tick + timedelta(minutes=5))
         assert Job.objects.count() == 2
 
+    def test_types_with_the_same_schedule_each_get_their_job(self) -> None:
+        for name in ("test_step", "cache_warm"):
+            JobPolicy.objects.create(name=name, cron="*/15 * * * *")
+        submit_due(timezone.now().replace(minute=15, second=1))
+        assert set(Job.objects.values_list("type", flat=True)) == {"test_step", "cache_warm"}
+
     def test_missed_ticks_are_not_made_up_for(self) -> None:
         JobPolicy.objects.create(name="test_step", cron="0 0 1 1 *")
         submit_due(timezone.now().replace(month=6, day=1))

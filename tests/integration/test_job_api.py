@@ -1,0 +1,110 @@
+"""Jobs for API clients: requests that are repeated while the first is being answered, and cheap polling."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from django.db import connections
+from django.test import override_settings
+
+from perf.jobs import Job, job_type, states, submit
+from perf.models import JobPolicy
+from tests.integration.helpers import client_for, given_user
+
+URL = "/api/performance/background-job"
+entered, hold = threading.Event(), threading.Event()
+
+
+def slow_authorisation(user: Any, params: dict[str, Any]) -> None:
+    """Keeps a submission in flight for as long as the test wishes."""
+    entered.set()
+    hold.wait(30)
+
+
+@job_type("test_held", authorise=slow_authorisation)
+def held(job: Any, params: dict[str, Any]) -> None:
+    """Does nothing; its submission is what is slow."""
+
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def site() -> Iterator[None]:
+    with override_settings(ROOT_URLCONF="securenet.urls"):
+        yield
+
+
+def post(client: Any, type: str = "test_held", key: str = "k") -> Any:
+    return client.post(URL, {"type": type}, format="json", headers={"Idempotency-Key": key})
+
+
+@pytest.fixture
+def in_flight() -> Iterator[Callable[..., Future[Any]]]:
+    """Sends a request that stays in flight until ``hold`` is set."""
+    entered.clear()
+    hold.clear()
+    with ThreadPoolExecutor(1) as thread:
+
+        def send(client: Any) -> Future[Any]:
+            def work() -> Any:
+                try:
+                    return post(client)
+                finally:
+                    connections.close_all()
+
+            answer = thread.submit(work)
+            assert entered.wait(30)
+            return answer
+
+        try:
+            yield send
+        finally:
+            hold.set()
+
+
+class TestAnIdempotencyKey:
+    def test_whose_request_is_in_flight_is_409_and_works_later(self, in_flight: Callable[..., Future[Any]]) -> None:
+        user = given_user()
+        first = in_flight(client_for(user))
+        second = post(client_for(user))
+        assert (second.status_code, second["Content-Type"]) == (409, "application/problem+json")
+        assert second["Retry-After"] == "1"
+        hold.set()
+        third = post(client_for(user))
+        assert (first.result().status_code, third.status_code) == (202, 202)
+        assert first.result()["Location"] == third["Location"]
+        assert Job.objects.count() == 1
+
+    def test_belongs_to_one_user(self, in_flight: Callable[..., Future[Any]]) -> None:
+        in_flight(client_for(given_user()))
+        hold.set()
+        assert post(client_for(given_user("ben"))).status_code == 202
+
+    def test_is_free_again_after_a_refusal(self) -> None:
+        hold.set()
+        client = client_for(given_user())
+        policy = JobPolicy.objects.create(name="test_held", enabled=False)
+        assert post(client).status_code == 403
+        policy.enabled = True
+        policy.save()
+        assert post(client).status_code == 202
+
+
+class TestPolling:
+    def test_a_list_the_client_has_already_is_304(self) -> None:
+        user = given_user()
+        job = submit("cache_warm", by=user)
+        client = client_for(user)
+        first = client.get(URL)
+        again = client.get(URL, headers={"If-None-Match": first["ETag"]})
+        assert (first.status_code, again.status_code, again.content) == (200, 304, b"")
+        assert again["Retry-After"] == "1"
+        states.cancel(job)
+        changed = client.get(URL, headers={"If-None-Match": first["ETag"]})
+        assert changed.status_code == 200
+        assert "Retry-After" not in changed.headers
