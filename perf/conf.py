@@ -64,6 +64,8 @@ DEFAULTS: Final[dict[str, Any]] = {
     "PROBE_SECONDS": 0.25,
     # Jobs waiting or running, all types together.
     "JOB_CAPACITY": 100,
+    # Bytes of memory of its own that a job's process may have; 0: any. Linux only.
+    "JOB_MEMORY_BYTES": 1024 * 1024 * 1024,
     # Seconds a worker holds a job without a heartbeat.
     "JOB_LEASE_SECONDS": 10.0,
     # Seconds between two recovery passes.

@@ -20,6 +20,7 @@ from rest_framework.exceptions import APIException
 from perf.conf import setting
 from perf.jobs import states
 from perf.jobs.errors import JobFailed, JobStopped, JobTimedOut, LeaseLost
+from perf.jobs.horse import WorkHorse, let_kernel_end_after
 from perf.jobs.policy import terms_for
 from perf.jobs.registry import find_job_type
 from perf.jobs.running import RunningJob
@@ -28,11 +29,14 @@ from perf.models import Job
 log = logging.getLogger(__name__)
 
 # Seconds a function has to end after it was told to, before its process is ended.
-GRACE_SECONDS = 1.0
-WATCH_SECONDS = 0.25
+GRACE_SECONDS = 0.5
+WATCH_SECONDS = 0.2
+# Seconds after its time-out at which the kernel ends a work-horse whose minder could not.
+KERNEL_GRACE_SECONDS = 2.0
 EXIT_CODE = 70
 
-owns_process = False  # the worker sets this in its work-horses
+# The worker sets this in its work-horses: the process is the job's own.
+horse: WorkHorse | None = None
 
 
 def run_job(job_id: str) -> None:
@@ -42,13 +46,19 @@ def run_job(job_id: str) -> None:
         log.info("Job %s is not waiting; nothing to do.", job_id)
         return
     running = RunningJob(job)
-    minder = Minder(running, terms_for(job.type).timeout)
+    timeout = terms_for(job.type).timeout
+    minder = Minder(running, timeout)
+    if horse is not None:
+        horse.attempt = job.attempt
+        let_kernel_end_after(timeout + KERNEL_GRACE_SECONDS)
     minder.start()
     try:
         with translation.override(settings.LANGUAGE_CODE):
             _carry_out(running)
     finally:
         minder.stop()
+        if horse is not None:
+            let_kernel_end_after(0)
 
 
 def _carry_out(running: RunningJob) -> None:
@@ -65,6 +75,10 @@ def _carry_out(running: RunningJob) -> None:
         states.fail(job, str(reason))
     except JobStopped as reason:
         log.info("Job %s stopped: %s", job.pk, reason)
+    except MemoryError:
+        states.fail(
+            job, f"It needed more memory than PERF_JOB_MEMORY_BYTES allows: {setting('JOB_MEMORY_BYTES')} bytes."
+        )
     except (JobFailed, APIException, DjangoValidationError) as error:
         states.fail(job, str(error))
     except Exception as error:
@@ -129,7 +143,7 @@ class Minder:
         self._running.request_stop(reason)
 
     def _end_process(self) -> None:
-        if not owns_process or self._done.is_set():
+        if horse is None or self._done.is_set():
             return
         states.fail(self._running.job, f"Timed out after {self._timeout:g} s, and did not stop when told.")
         log.warning("Job %s did not stop when told; its process is ended.", self._running.job.pk)

@@ -15,6 +15,8 @@ from perf.jobs.errors import JobStopped, LeaseLost
 from perf.models import Job
 
 PROGRESS_SECONDS = 0.25
+LINE_SECONDS = 2.0
+MAX_LINES = 300
 
 
 class RunningJob:
@@ -26,6 +28,9 @@ class RunningJob:
         self._stop: JobStopped | None = None
         self._stopped = Event()
         self._last_progress = 0.0
+        self._lines = 0
+        self._last_line = ""
+        self._last_line_at = 0.0
 
     @property
     def user(self) -> Any:
@@ -46,6 +51,23 @@ class RunningJob:
             return
         self._last_progress = now
         if not states.note_progress(self.job, min(1.0, max(0.0, fraction)), message):
+            raise LeaseLost("The job is not this worker's any more.")
+        if message != self._last_line and now - self._last_line_at >= LINE_SECONDS:
+            self._last_line_at = now
+            self.log(message)
+
+    def log(self, line: str) -> None:
+        """Write a line for people to the job's timeline; beyond `MAX_LINES` of an attempt there are no more.
+
+        `progress` writes its message, too, every few seconds at most.
+
+        Raises:
+            JobStopped: the job was cancelled, timed out, or was given to another worker.
+        """
+        self.check()
+        self._last_line = line
+        self._lines += 1
+        if line and self._lines <= MAX_LINES and not states.log(self.job, line):
             raise LeaseLost("The job is not this worker's any more.")
 
     def check(self) -> None:

@@ -57,6 +57,15 @@ def note_progress(job: Job, progress: float, message: str) -> bool:
     return bool(_held(job).update(progress=progress, message=message[:500]))
 
 
+def log(job: Job, text: str) -> bool:
+    """Add a line to the job's timeline; False where the job is not this attempt's any more."""
+    with transaction.atomic():
+        held = is_held(job)
+        if held:
+            timeline.note(job, Event.MESSAGE, text)
+    return held
+
+
 def is_held(job: Job) -> bool:
     """Say whether this attempt still holds the job; inside a transaction the row stays locked until its end."""
     return bool(_held(job).select_for_update().exists())

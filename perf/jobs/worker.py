@@ -11,7 +11,10 @@ from typing import Any
 from django import db
 from rq import Worker
 
+from perf.conf import setting
 from perf.jobs import run
+from perf.jobs.horse import WorkHorse, limit_memory
+from perf.jobs.publish import RUN_JOB
 from perf.jobs.recovery import RecoveryLoop
 
 log = logging.getLogger(__name__)
@@ -27,6 +30,9 @@ class PerfWorker(Worker):
         kwargs.setdefault("maintenance_interval", 60)
         super().__init__(*args, **kwargs)
         self._recovery_pid = 0
+        self._horse = WorkHorse()
+        self._watched = ""
+        self._wait_status: int | None = None
 
     def work(self, *args: Any, **kwargs: Any) -> bool:
         """Run recovery beside the worker for as long as it works."""
@@ -43,13 +49,45 @@ class PerfWorker(Worker):
             self._start_recovery()
         super().heartbeat(*args, **kwargs)
 
+    def execute_job(self, job: Any, queue: Any) -> None:
+        """Run one message of RQ in a work-horse."""
+        self._watched = str(job.args[0]) if job.func_name == RUN_JOB else ""
+        self._horse.attempt = 0
+        db.connections.close_all()  # the work-horse must not inherit them
+        super().execute_job(job, queue)
+
     def main_work_horse(self, *args: Any, **kwargs: Any) -> None:
         """In the work-horse: die with the worker, share none of its connections, and own the process."""
         self._recovery_pid = 0
         die_with_parent()
         db.connections.close_all()
-        run.owns_process = True
+        limit_memory(int(setting("JOB_MEMORY_BYTES")))
+        run.horse = self._horse
         super().main_work_horse(*args, **kwargs)
+
+    def wait_for_horse(self) -> tuple[Any, Any, Any]:
+        """Wait for the work-horse's end, with an eye on the row of its job."""
+        if self._watched:
+            self._horse.await_end(self.horse_pid, self._watched, self.kill_horse)
+        ended = super().wait_for_horse()
+        self._wait_status = ended[1]
+        return ended
+
+    def monitor_work_horse(self, *args: Any, **kwargs: Any) -> None:
+        """Wait as RQ does; a job whose work-horse was killed is taken back at once, not when its lease is over."""
+        self._wait_status = None
+        try:
+            super().monitor_work_horse(*args, **kwargs)
+        finally:
+            if self._watched and self._wait_status:
+                self._settle(self._wait_status)
+
+    def _settle(self, wait_status: int) -> None:
+        try:
+            self._horse.settle(self._watched, wait_status)
+        except db.DatabaseError as error:
+            log.warning("Job %s is taken back when its lease is over: %s", self._watched, error)
+            db.connections.close_all()
 
     def _start_recovery(self) -> None:
         db.connections.close_all()
