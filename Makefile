@@ -11,7 +11,8 @@ VENV := .venv/bin/python
 TESTS := -n auto -m "not chaos and not bench"
 # These tests run on a Redis Cluster as well: all but those that have little to do with limits and cache, or bring a
 # Redis of their own.
-CLUSTER_TESTS := $(filter-out $(foreach name,dashboard jobs logs network notifications redis_topologies scans security, \
+CLUSTER_TESTS := $(filter-out $(foreach name,dashboard job_api job_pages job_timeline jobs logs network \
+	notifications redis_topologies scans security work_horses,\
 	tests/integration/test_$(name).py),$(wildcard tests/integration/test_*.py))
 # And these on PostgreSQL: all that write to a database, in one process or through the web server.
 POSTGRES_TESTS := tests/integration $(filter-out $(foreach name,bad_input install response_headers run run_topologies, \

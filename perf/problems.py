@@ -13,6 +13,7 @@ from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from rest_framework.exceptions import (
     APIException,
@@ -26,6 +27,7 @@ from perf.records import record_of
 log = logging.getLogger(__name__)
 
 CONTENT_TYPE = "application/problem+json"
+DATABASE_RETRY_SECONDS = 5
 
 
 class Problem(APIException):
@@ -78,6 +80,14 @@ class Problem(APIException):
         }
 
 
+class DatabaseUnavailable(Problem):
+    """The database cannot be reached, or takes no more; nothing was changed."""
+
+    def __init__(self) -> None:
+        detail = "The database is not available; nothing was changed. Try again in a few seconds."
+        super().__init__(503, "Database unavailable", detail, retry_after=DATABASE_RETRY_SECONDS)
+
+
 def as_problem(error: Exception) -> Problem | None:
     """Translate an exception; None where it is nothing a client should be told about."""
     match error:
@@ -97,10 +107,18 @@ def as_problem(error: Exception) -> Problem | None:
         case Throttled():
             wait = getattr(error, "wait", None)
             return Problem(429, "Too many requests", str(error.detail), retry_after=wait or None)
+        case InterfaceError() | OperationalError() if _is_out_of_reach(error):
+            log.error("The database could not be used.", exc_info=error)
+            return DatabaseUnavailable()
         case APIException():
             return Problem(error.status_code, _title(error.status_code), str(error.detail))
         case _:
             return None
+
+
+def _is_out_of_reach(error: Exception) -> bool:
+    """False for faulty SQL, which SQLite reports as operational, too."""
+    return getattr(error.__cause__, "sqlite_errorname", "") != "SQLITE_ERROR"
 
 
 def problem_response(problem: Problem, request: Any) -> HttpResponse:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -49,6 +50,15 @@ def client_for(user: Any = None, **headers: str) -> APIClient:
 def statuses(client: APIClient, path: str, times: int) -> list[int]:
     """The status codes of ``times`` GETs in a row."""
     return [client.get(path).status_code for _ in range(times)]
+
+
+def eventually(happens: Callable[[], Any], within: float = 60) -> Any:
+    """What ``happens`` returns once that is true. ``within`` seconds bound a hang; nothing may depend on them."""
+    deadline = time.monotonic() + within
+    while not (value := happens()):
+        assert time.monotonic() < deadline, "It did not happen."
+        time.sleep(0.02)
+    return value
 
 
 @contextmanager

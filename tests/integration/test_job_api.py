@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
+import django_rq
 import pytest
-from django.db import connections
+from django.db import DatabaseError, connection, connections
 from django.test import override_settings
 
 from perf.jobs import Job, job_type, states, submit
+from perf.jobs.publish import waiting_messages
+from perf.jobs.recovery import publish_again
 from perf.models import JobPolicy
-from tests.integration.helpers import client_for, given_user
+from perf.problems import as_problem
+from securenet.run.redis_server import RedisServer
+from tests.integration.helpers import client_for, eventually, given_user, undisturbed
 
 URL = "/api/performance/background-job"
 entered, hold = threading.Event(), threading.Event()
@@ -108,3 +116,52 @@ class TestPolling:
         changed = client.get(URL, headers={"If-None-Match": first["ETag"]})
         assert changed.status_code == 200
         assert "Retry-After" not in changed.headers
+
+
+@contextmanager
+def database_away() -> Iterator[None]:
+    """This thread's connection leads to where no database is."""
+    place = connection.settings_dict
+    kept = {name: place[name] for name in ("NAME", "PORT")}
+    connection.close()
+    place.update(NAME="/nowhere/at/all") if connection.vendor == "sqlite" else place.update(PORT="1")
+    try:
+        yield
+    finally:
+        place.update(kept)
+        connection.close()
+
+
+class TestWithoutTheDatabase:
+    def test_a_submission_is_503_and_leaves_no_message_behind(self) -> None:
+        client = client_for(given_user())
+        assert post(client, "cache_warm").status_code == 202
+        Job.objects.all().delete()
+        django_rq.get_connection().flushall()
+        with database_away():
+            refused = post(client, "cache_warm", key="away")
+        assert (refused.status_code, refused["Content-Type"]) == (503, "application/problem+json")
+        assert int(refused["Retry-After"]) > 0
+        assert waiting_messages() == set()
+        assert post(client, "cache_warm", key="away").status_code == 202
+
+    def test_faulty_sql_is_no_absence(self) -> None:
+        with pytest.raises(DatabaseError) as error, connection.cursor() as cursor:
+            cursor.execute("SELECT * FROM no_such_table")
+        assert as_problem(error.value) is None
+
+
+class TestWithoutRedis:
+    def test_a_submission_is_accepted_and_starts_when_redis_returns(self, redis: RedisServer) -> None:
+        client = client_for(given_user())
+        with undisturbed():
+            os.kill(redis.pid, signal.SIGSTOP)
+            try:
+                answer = post(client, "cache_warm")
+            finally:
+                os.kill(redis.pid, signal.SIGCONT)
+        assert answer.status_code == 202
+        job = Job.objects.get()
+        assert (job.status, job.published_at) == ("submitted", None)
+        assert eventually(publish_again) == 1
+        assert waiting_messages() == {f"{job.pk}-1"}

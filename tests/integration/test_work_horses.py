@@ -8,9 +8,8 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,9 +18,9 @@ from perf.models import JobCapacity, JobPolicy
 from securenet.run.redis_server import RedisServer
 from tests.chaos.load import Servers, database_url
 from tests.integration import obstinate_jobs
+from tests.integration.helpers import eventually
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
-PATIENCE = 60  # seconds; a bound against hanging
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -35,15 +34,6 @@ def worker(redis: RedisServer, tmp_path: Path) -> Iterator[None]:
     child.start()
     yield
     child.stop(grace=20)
-
-
-def eventually(happens: Callable[[], Any]) -> Any:
-    """What ``happens`` returns once that is true."""
-    deadline = time.monotonic() + PATIENCE
-    while not (value := happens()):
-        assert time.monotonic() < deadline, "It did not happen."
-        time.sleep(0.02)
-    return value
 
 
 def ended(job: Job) -> Job:
