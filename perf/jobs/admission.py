@@ -65,7 +65,7 @@ def _take(name: str, capacity: int) -> bool:
     free = places.filter(active__lt=capacity)
     if free.update(active=F("active") + 1):
         return True
-    if places.exists():
-        return False
-    JobCapacity.objects.bulk_create([JobCapacity(type=name)], ignore_conflicts=True)
+    if not places.exists():
+        JobCapacity.objects.bulk_create([JobCapacity(type=name)], ignore_conflicts=True)
+    # Somebody else's first job may have made the row between the update and the look.
     return bool(free.update(active=F("active") + 1))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -133,6 +134,23 @@ class TestSubmission:
         assert results.count("accepted") == 10
         assert results.count("full") == 22
         assert Job.objects.count() == active() == 10
+
+    def test_the_first_jobs_of_all_never_find_the_queue_full(self) -> None:
+        begin = threading.Barrier(4)
+
+        def submit_first() -> None:
+            try:
+                begin.wait(30)
+                submit("test_step")
+            finally:
+                connections.close_all()
+
+        for _ in range(10):
+            JobCapacity.objects.all().delete()
+            with ThreadPoolExecutor(4) as threads:
+                for submitted in [threads.submit(submit_first) for _ in range(4)]:
+                    submitted.result()
+            assert active() == 4
 
     def test_roles_of_the_policy_decide_who_may_submit(self) -> None:
         JobPolicy.objects.create(name="test_step", roles=["security_admin"])
