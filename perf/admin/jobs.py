@@ -59,10 +59,11 @@ class JobAdmin(admin.ModelAdmin):
     show_full_result_count = False
     date_hierarchy = "submitted_at"
     actions = ["cancel", "run_again"]
-    readonly_fields = [
+    fields = (
         "id", "type", "status", "percent", "message", "attempt", "queue", "submitted_by", "submitted_at",
         "started_at", "finished_at", "duration", "parameters", "outcome", "error",
-    ]  # fmt: skip
+    )  # fmt: skip
+    readonly_fields = fields
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Jobs are submitted by API and code."""
