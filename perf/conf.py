@@ -55,7 +55,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     # Bytes of bodies that each process keeps beside Redis.
     "LOCAL_COPIES_BYTES": 16 * 1024 * 1024,
     # Seconds a request holds the right to recompute an entry; renewed while it works.
-    "LEASE_SECONDS": 10.0,
+    "LEASE_SECONDS": 5.0,
     # Seconds a request waits for another that computes the same entry.
     "WAIT_SECONDS": 15.0,
     # Requests that one `cache_warm` job makes at the same time.

@@ -16,7 +16,7 @@ from tests.chaos.tables import print_table
 pytestmark = pytest.mark.chaos
 
 PROCESSES, THREADS = 8, 63
-LEASE_SECONDS = 10.0  # PERF_LEASE_SECONDS by default
+LEASE_SECONDS = 5.0  # PERF_LEASE_SECONDS by default
 STARTING_SECONDS = 25.0
 
 
