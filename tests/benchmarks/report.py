@@ -20,7 +20,10 @@ from django_redis import get_redis_connection
 
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 # In this order; what is not named here is no section.
-SECTIONS = ("warm-hit", "cache", "speed", "memory", "admission", "policies", "store-down")
+SECTIONS = (
+    "warm-hit", "cache", "cache-cost", "cache-memory", "stampede", "speed", "memory", "admission", "policies",
+    "store-down",
+)  # fmt: skip
 PACKAGES = {
     "Django": "django",
     "DRF": "djangorestframework",
@@ -30,13 +33,14 @@ PACKAGES = {
     "django-ratelimit": "django-ratelimit",
     "limits": "limits",
     "drf-extensions": "drf-extensions",
+    "cacheops": "django-cacheops",
 }
 
 INTRODUCTION = """\
 # Benchmarks
 
 `make bench` measures SecureNet's limiter and cache (`perf`) beside what else a Django project could use, and writes
-this page. It takes about three minutes; `make bench ARGS="-k speed"` measures one section and leaves the others as they
+this page. It takes about four minutes; `make bench ARGS="-k speed"` measures one section and leaves the others as they
 are.
 
 All rows of a table are measured in one run: the same machine, the same view, the same payload, the same Redis or
@@ -44,8 +48,9 @@ Valkey server on a unix socket with append-only persistence. Rows take turns in 
 machine does happens to all of them. Figures are the median of the rounds. Ratios are made within each round; in
 brackets is the middle half of the rounds. **The ratios are the result**: absolute figures depend on the machine.
 
-Requests go through Django's WSGI handler in the process that measures, one after the other. There is no network and no
-web server in between, so what is compared is as little diluted as it can be.
+Requests go through Django's WSGI handler in the process that measures, one after the other; only what happens to many
+at once is measured with eight processes. There is no network and no web server in between, so what is compared is as
+little diluted as it can be.
 
 The limiters:
 

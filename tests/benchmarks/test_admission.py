@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import groupby
 from types import ModuleType
 from typing import Any
 
 import pytest
-from django.conf import settings
-from django.db import connection
 from django.test import override_settings
 from django_redis import get_redis_connection
 
 from perf.gate import revision
 from tests.benchmarks.asking_process import Task
+from tests.benchmarks.processes import Process, carried_out, processes
 from tests.benchmarks.report import Table, publish
 
 pytestmark = pytest.mark.bench
@@ -53,41 +48,24 @@ class Attempt:
 
 
 @pytest.fixture
-def processes(limiters: ModuleType, redis: Any) -> Iterator[list[subprocess.Popen[str]]]:
+def crowd(limiters: ModuleType, redis: Any) -> Iterator[list[Process]]:
     """Fresh processes on the same Redis and the same policies."""
-    if connection.vendor != "sqlite":
-        pytest.skip("the processes find the policies in the SQLite file of the tests")
-    with override_settings(BENCH_RATE=(TASK.limit, TASK.period)):
+    rate = (TASK.limit, TASK.period)
+    with override_settings(BENCH_RATE=rate):
         limiters.given_policies()
-    environment = {
-        **os.environ,
-        "DATABASE_URL": f"sqlite:///{connection.settings_dict['NAME']}",
-        "REDIS_URL": redis.url,
-        "REDIS_TIMEOUT": "5",
-        "SECRET_KEY": settings.SECRET_KEY,
-        "BENCH_RATE": json.dumps([TASK.limit, TASK.period]),
-    }
-    command = [sys.executable, "-m", "tests.benchmarks.asking_process"]
-    started = [
-        subprocess.Popen(
-            [*command, str(number)], env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
-        for number in range(TASK.processes)
-    ]
-    yield started
-    for process in started:
-        process.kill()
-        process.communicate()
+    module = "tests.benchmarks.asking_process"
+    with processes(module, TASK.processes, redis.url, BENCH_RATE=json.dumps(rate)) as started:
+        yield started
 
 
-def test_admissions_across_window_edges(limiters: ModuleType, processes: list[subprocess.Popen[str]]) -> None:
+def test_admissions_across_window_edges(limiters: ModuleType, crowd: list[Process]) -> None:
     rows = []
     warm_up = replace(TASK, limiter=limiters.PEERS[0].name, seconds=0, limit=1)
-    carried_out(warm_up, processes)  # until all have started
+    attempts_of(warm_up, crowd)  # until all have started
     for limiter in (*limiters.PEERS, *limiters.PERF):
         get_redis_connection("default").flushall()
         revision.publish(revision.current.get().number)
-        attempts = carried_out(replace(TASK, limiter=limiter.name), processes)
+        attempts = attempts_of(replace(TASK, limiter=limiter.name), crowd)
         by_client = [list(group) for _, group in groupby(sorted(attempts, key=_client), key=_client)]
         worst = max(most_in_a_period(client, TASK.period) for client in by_client) / TASK.limit
         admitted = sum(attempt.admitted for attempt in attempts)
@@ -103,21 +81,10 @@ def test_admissions_across_window_edges(limiters: ModuleType, processes: list[su
     )
 
 
-def carried_out(task: Task, processes: Sequence[subprocess.Popen[str]]) -> list[Attempt]:
+def attempts_of(task: Task, crowd: Sequence[Process]) -> list[Attempt]:
     """All processes carry out the task; what they did."""
-    task = replace(task, starts_at=time.monotonic() + LEAD_SECONDS)
-    with ThreadPoolExecutor(len(processes)) as threads:
-        answers = list(threads.map(lambda process: _answer(process, task.line()), processes))
-    return [Attempt(*fields) for answer in answers for fields in answer]
-
-
-def _answer(process: subprocess.Popen[str], line: str) -> list[Any]:
-    assert process.stdin and process.stdout
-    process.stdin.write(line)
-    process.stdin.flush()
-    answer: list[Any] = json.loads(process.stdout.readline() or "null")
-    assert answer is not None, "a process that asks has ended; its error is above"
-    return answer
+    line = replace(task, starts_at=time.monotonic() + LEAD_SECONDS).line()
+    return [Attempt(*fields) for answer in carried_out(line, crowd) for fields in answer]
 
 
 def _client(attempt: Attempt) -> int:

@@ -15,9 +15,9 @@ from django_redis import get_redis_connection
 from perf.gate import keys
 from perf.models import RateLimitPolicy
 from tests.benchmarks.handler import asking, handler_with, status_of
+from tests.benchmarks.redis_cost import listed, sent_by
 from tests.benchmarks.report import Table, publish
 from tests.benchmarks.rounds import Answer, Rounds, in_turns
-from tests.integration.helpers import undisturbed
 
 pytestmark = pytest.mark.bench
 
@@ -63,13 +63,13 @@ def test_speed_and_commands_of_admitted_and_refused_requests(limiters: ModuleTyp
     clients = {row.name: [limiters.visitor(n * CLIENTS + m) for m in range(CLIENTS)] for n, row in enumerate(rows)}
     admitted = {row.name: answer_of(row, cycle(clients[row.name]), 200) for row in rows}
     timed = in_turns(admitted, rounds=ROUNDS, requests=REQUESTS_A_ROUND)
-    commands = {name: commands_of(answer) for name, answer in admitted.items()}
+    commands = {name: listed(sent_by(answer)) for name, answer in admitted.items()}
     table_of_admitted = speed_table(timed, commands, limiters)
 
     refused = {row.name: refused_answer_of(row, clients[row.name][0]) for row in rows if row is not limiters.UNLIMITED}
     refused[limiters.UNLIMITED.name] = admitted[limiters.UNLIMITED.name]
     timed = in_turns(refused, rounds=ROUNDS, requests=REQUESTS_A_ROUND)
-    commands = {name: commands_of(answer) for name, answer in refused.items()}
+    commands = {name: listed(sent_by(answer)) for name, answer in refused.items()}
     publish(
         "speed",
         "Limiting a view: requests per second",
@@ -137,22 +137,6 @@ def refused_answer_of(limiter: Any, client: dict[str, str]) -> Answer:
     while status_of(handler, limiter.path, client) == 200:
         pass
     return asking(handler, repeat(limiter.path), repeat(client), limiter.refuses_with)
-
-
-def commands_of(answer: Answer) -> str:
-    """The names of the commands one request sends."""
-    client = get_redis_connection("default")
-    with undisturbed(), client.monitor() as monitor:
-        answer()  # opens a connection, where none is left
-        client.echo("begin")
-        answer()
-        client.echo("end")
-        seen: list[dict[str, str]] = []
-        while not seen or seen[-1]["command"] != "ECHO end":
-            seen.append(monitor.next_command())
-    commands = [command["command"].split()[0].upper() for command in seen if command["client_type"] != "lua"]
-    names = commands[commands.index("ECHO") + 1 : -1]
-    return f"{len(names)} ({', '.join(names)})" if names else "0"
 
 
 def bytes_of_a_client(limiter: Any, use: Use, limiters: ModuleType) -> int:

@@ -65,7 +65,7 @@ def eventually(happens: Callable[[], Any], within: float = 60) -> Any:
 def redis_commands() -> Iterator[Counter[str]]:
     """Counts the commands Redis executes for clients inside the block, by INFO commandstats.
 
-    What scripts do inside counts for the script alone.
+    What scripts call inside is counted, too, under its own name.
     """
     client = get_redis_connection("default")
     counted: Counter[str] = Counter()
