@@ -35,21 +35,38 @@ WATCH_SECONDS = 0.2
 KERNEL_GRACE_SECONDS = 2.0
 EXIT_CODE = 70
 
-# The worker sets this in its work-horses: the process is the job's own.
-horse: WorkHorse | None = None
+_horse: WorkHorse | None = None
+_claimed: Job | None = None
+
+
+def begin(horse: WorkHorse, job_id: str) -> None:
+    """In a work-horse: the process is the job's own. Claims the job, which need not wait for RQ's book-keeping."""
+    global _horse, _claimed
+    _horse = horse
+    try:
+        _claimed = _claim(job_id)
+    except db.DatabaseError as error:
+        log.warning("Job %s could not be claimed at once: %s", job_id, error)
+        db.connections.close_all()
+
+
+def _claim(job_id: str) -> Job | None:
+    job = states.claim(job_id)
+    if job is not None and _horse is not None:
+        _horse.attempt = job.attempt
+    return job
 
 
 def run_job(job_id: str) -> None:
     """Carry out the job ``job_id`` if it is still waiting."""
-    job = states.claim(job_id)
+    job = _claimed or _claim(job_id)
     if job is None:
         log.info("Job %s is not waiting; nothing to do.", job_id)
         return
     running = RunningJob(job)
     timeout = terms_for(job.type).timeout
     minder = Minder(running, timeout)
-    if horse is not None:
-        horse.attempt = job.attempt
+    if _horse is not None:
         let_kernel_end_after(timeout + KERNEL_GRACE_SECONDS)
     minder.start()
     try:
@@ -57,7 +74,7 @@ def run_job(job_id: str) -> None:
             _carry_out(running)
     finally:
         minder.stop()
-        if horse is not None:
+        if _horse is not None:
             let_kernel_end_after(0)
 
 
@@ -143,7 +160,7 @@ class Minder:
         self._running.request_stop(reason)
 
     def _end_process(self) -> None:
-        if horse is None or self._done.is_set():
+        if _horse is None or self._done.is_set():
             return
         states.fail(self._running.job, f"Timed out after {self._timeout:g} s, and did not stop when told.")
         log.warning("Job %s did not stop when told; its process is ended.", self._running.job.pk)

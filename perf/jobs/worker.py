@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import logging
 import os
 import signal
+import uuid
 from typing import Any
 
 from django import db
 from rq import Worker
 
 from perf.conf import setting
-from perf.jobs import run
+from perf.jobs import run, states
 from perf.jobs.horse import WorkHorse, limit_memory
+from perf.jobs.policy import terms_for
 from perf.jobs.publish import RUN_JOB
 from perf.jobs.recovery import RecoveryLoop
+from perf.models import Job, JobPolicy
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +41,7 @@ class PerfWorker(Worker):
     def work(self, *args: Any, **kwargs: Any) -> bool:
         """Run recovery beside the worker for as long as it works."""
         self._start_recovery()
+        warm_up()
         try:
             return bool(super().work(*args, **kwargs))
         finally:
@@ -62,7 +67,8 @@ class PerfWorker(Worker):
         die_with_parent()
         db.connections.close_all()
         limit_memory(int(setting("JOB_MEMORY_BYTES")))
-        run.horse = self._horse
+        if self._watched:
+            run.begin(self._horse, self._watched)
         super().main_work_horse(*args, **kwargs)
 
     def wait_for_horse(self) -> tuple[Any, Any, Any]:
@@ -110,6 +116,22 @@ class PerfWorker(Worker):
             os.kill(self._recovery_pid, signal.SIGTERM)
             os.waitpid(self._recovery_pid, 0)
             self._recovery_pid = 0
+
+
+def warm_up() -> None:
+    """Do once what every work-horse begins with, and keep the garbage collector from touching what is there.
+
+    A work-horse shares the worker's memory until it writes to it; what is imported and compiled here, it need not.
+    """
+    try:
+        states.claim(str(uuid.uuid4()))
+        Job.objects.select_related("submitted_by").first()
+        terms_for(JobPolicy.ALL_TYPES)
+    except db.DatabaseError as error:
+        log.warning("The database cannot be asked yet: %s", error)
+    db.connections.close_all()
+    gc.collect()
+    gc.freeze()
 
 
 def die_with_parent(parent: int | None = None) -> None:
