@@ -67,7 +67,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     # Bytes of memory of its own that a job's process may have; 0: any. Linux only.
     "JOB_MEMORY_BYTES": 1024 * 1024 * 1024,
     # Seconds a worker holds a job without a heartbeat.
-    "JOB_LEASE_SECONDS": 10.0,
+    "JOB_LEASE_SECONDS": 6.0,
     # Seconds between two recovery passes.
     "RECOVERY_SECONDS": 0.5,
     # Seconds that an Idempotency-Key is remembered.
