@@ -47,7 +47,7 @@ test-postgres: install  ## run the tests on a PostgreSQL that is started for the
 test-cluster: install  ## run the tests of limits and cache on a Redis Cluster that is started for them
 	@SECURENET_TEST_REDIS=cluster $(VENV) -m pytest $(TESTS) $(CLUSTER_TESTS) $(ARGS)
 
-chaos: install  ## prove limits and live policies under load while Redis fails (CHAOS_SEED; some minutes)
+chaos: install  ## prove limits, live policies and jobs while Redis fails and workers are killed (CHAOS_SEED; ten minutes)
 	@$(VENV) -m pytest tests/chaos -s $(ARGS)
 
 bench: install  ## measure perf beside its peers; writes docs/benchmarks.md

@@ -22,7 +22,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 # In this order; what is not named here is no section.
 SECTIONS = (
     "warm-hit", "cache", "cache-cost", "cache-memory", "stampede", "speed", "memory", "admission", "policies",
-    "store-down",
+    "store-down", "jobs",
 )  # fmt: skip
 PACKAGES = {
     "Django": "django",
@@ -34,13 +34,14 @@ PACKAGES = {
     "limits": "limits",
     "drf-extensions": "drf-extensions",
     "cacheops": "django-cacheops",
+    "RQ": "rq",
 }
 
 INTRODUCTION = """\
 # Benchmarks
 
 `make bench` measures SecureNet's limiter and cache (`perf`) beside what else a Django project could use, and writes
-this page. It takes about four minutes; `make bench ARGS="-k speed"` measures one section and leaves the others as they
+this page. It takes about five minutes; `make bench ARGS="-k speed"` measures one section and leaves the others as they
 are.
 
 All rows of a table are measured in one run: the same machine, the same view, the same payload, the same Redis or
