@@ -6,7 +6,7 @@ Linear in the events and bounded in memory, whatever the stream holds; it keeps 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -72,6 +72,7 @@ def analyse(events: Iterable[Event], detectors: Iterable[Detector] | None = None
                 found.add(detections)
     for detector in used:
         found.add(detector.finish())
+    found.settle({detector.name: detector.yields_to for detector in used})
     return AnalysisReport(
         events=kinds.total(),
         by_kind={str(kind): number for kind, number in kinds.most_common()},
@@ -132,6 +133,19 @@ class _Findings:
                 self._by_key[detection.key] = detection
             else:
                 self.dropped += 1
+
+    def settle(self, yields_to: Mapping[str, Collection[str]]) -> None:
+        """Drop what is told of a subject by a detector that says more.
+
+        Args:
+            yields_to: name of a detector → those that say more than it.
+        """
+        told = {(found.detector, found.subject) for found in self._by_key.values()}
+        self._by_key = {
+            key: found
+            for key, found in self._by_key.items()
+            if not any((more, found.subject) in told for more in yields_to[found.detector])
+        }
 
     def sorted(self) -> tuple[Detection, ...]:
         return tuple(

@@ -18,11 +18,12 @@ from perf.caching import invalidate
 from perf.jobs import RunningJob, job_type
 from securenet.accounts.roles import ANALYSTS
 from securenet.logs.analysis import AnalysisReport, analyse
-from securenet.logs.detectors import Detection, Severity
+from securenet.logs.detectors import PRIVILEGED_USERS, Detection, PastLogins, Severity, default_detectors
 from securenet.logs.ingest import event_of
 from securenet.logs.models import AnalysisRun, LogEvent
-from securenet.logs.parsers import Event
+from securenet.logs.parsers import Kind
 from securenet.logs.serializers import AnalysisParams
+from securenet.logs.settling import Arrival, Settled
 from securenet.notifications.notify import Message, notify_of
 from securenet.security.findings import record_finding
 from securenet.security.models import Finding
@@ -32,6 +33,7 @@ WINDOW = timedelta(hours=24)
 TAGS = ("findings", "dashboard")
 CONFIDENCE = 90
 ROWS_AT_A_TIME = 2000
+MOST_PAST_LOGINS = 20_000
 # New findings that are told one by one, the gravest first; the others are told as a number.
 MOST_NOTIFICATIONS = 20
 SERIOUS = frozenset({Severity.HIGH, Severity.CRITICAL})
@@ -39,6 +41,12 @@ SERIOUS = frozenset({Severity.HIGH, Severity.CRITICAL})
 ADVICE = {
     "brute_force": "Block the source, allow only keys for SSH, look for a login from it that succeeded.",
     "password_spray": "Block the source, and make sure that the accounts it tried have strong passwords or keys.",
+    "low_and_slow": "Block the source for days, not minutes; allow only keys for SSH.",
+    "distributed_guessing": "Allow only keys for the account, or require a second factor; rename a default one.",
+    "user_enumeration": "Block the source; answer unknown and known users alike, and equally fast.",
+    "break_in_attempt": "Look at what else the source did; by itself this is careless DNS. UseDNS no silences it.",
+    "new_source_for_privileged_user": "Ask the owner. If it was not them: end the session, change password and keys.",
+    "request_burst": "Limit the rate of the source, or block it, unless it is a gateway or a crawler you want.",
     "login_after_failures": "Treat the account as taken over: end its sessions, change its password, see what it did.",
     "path_scan": "Block the source, and make sure that none of the paths it asked for exists.",
     "error_burst": "Look at the service's own log for what it stumbles over.",
@@ -51,7 +59,8 @@ def log_analysis(job: RunningJob, params: dict[str, Any]) -> dict[str, Any] | No
     started = timezone.now()
     since = _since(params, started)
     source = params.get("source", "")
-    report = analyse(events_of(job, since=since, source=source))
+    events = events_of(job, since=since, source=source)
+    report = analyse(events, default_detectors(_past(since)))
     with job.transaction():
         new = [finding for detection in report.detections if (finding := _recorded(detection)) is not None]
         _tell([finding for finding in new if finding.severity in SERIOUS], job)
@@ -66,7 +75,7 @@ def log_analysis(job: RunningJob, params: dict[str, Any]) -> dict[str, Any] | No
             findings_new=len(new),
         )
         invalidate(tags=TAGS)
-        job.complete(_result(run, report))
+        job.complete(_result(run, report, events.repeated))
     return None
 
 
@@ -75,8 +84,19 @@ def _since(params: dict[str, Any], now: datetime) -> datetime:
     return given or now - WINDOW
 
 
-def events_of(job: RunningJob, *, since: datetime, source: str) -> Iterator[Event]:
-    """The stored events in the order of their times, telling ``job`` how far it is.
+def _past(since: datetime) -> PastLogins | None:
+    """The logins of privileged users that arrived before ``since``."""
+    oldest = LogEvent.objects.order_by("time", "id").values_list("time", flat=True).first()
+    if oldest is None:
+        return None
+    logins = LogEvent.objects.filter(
+        kind=Kind.AUTH_SUCCESS, user_name__in=PRIVILEGED_USERS, source_ip__isnull=False, received_at__lt=since
+    ).order_by("-time", "-id")[:MOST_PAST_LOGINS]
+    return PastLogins(oldest, tuple(logins.values_list("user_name", "source_ip"))[::-1])
+
+
+def events_of(job: RunningJob, *, since: datetime, source: str) -> Settled:
+    """The stored events in the order of their times, each line once, telling ``job`` how far it is.
 
     By when they arrived, so that an old log that was just taken in is looked at as well. First all ids (8 bytes each),
     then the rows by some thousands: a cursor that stayed open would hold a snapshot of the database, in which SQLite
@@ -86,6 +106,10 @@ def events_of(job: RunningJob, *, since: datetime, source: str) -> Iterator[Even
         since: arrivals from then on.
         source: of this source only; all if empty.
     """
+    return Settled(_arrivals(job, since, source))
+
+
+def _arrivals(job: RunningJob, since: datetime, source: str) -> Iterator[Arrival]:
     rows = LogEvent.objects.filter(received_at__gte=since)
     if source:
         rows = rows.filter(source=source)
@@ -94,8 +118,12 @@ def events_of(job: RunningJob, *, since: datetime, source: str) -> Iterator[Even
         job.progress(start / len(ids), f"{start} of {len(ids)} events")
         chunk = ids[start : start + ROWS_AT_A_TIME].tolist()
         found = LogEvent.objects.in_bulk(chunk)
-        yield from (event_of(found[pk]) for pk in chunk if pk in found)
+        yield from (_arrival(found[pk]) for pk in chunk if pk in found)
     job.progress(1.0, f"{len(ids)} events")
+
+
+def _arrival(row: LogEvent) -> Arrival:
+    return Arrival(event_of(row), row.source, row.received_at)
 
 
 def _recorded(detection: Detection) -> Finding | None:
@@ -143,12 +171,13 @@ def _tell(findings: Sequence[Finding], job: RunningJob) -> None:
         notify_of(messages, roles=ANALYSTS)
 
 
-def _result(run: AnalysisRun, report: AnalysisReport) -> dict[str, Any]:
+def _result(run: AnalysisRun, report: AnalysisReport, repeated: int) -> dict[str, Any]:
     return {
         "events": run.events,
         "detections": run.detections,
         "findings_new": run.findings_new,
         "by_kind": dict(report.by_kind),
+        "repeated": repeated,
         "late": report.late,
         "dropped_detections": report.dropped_detections,
         "top_sources": [{"source": source, "events": events} for source, events in report.by_source[:10]],

@@ -346,7 +346,7 @@ class TestAnalysis:
         attackers = {f"198.18.{number}.1", f"198.18.{number}.2"}
         bystanders = [f"198.19.{number}.{n}" for n in range(1, 21)]
         lines = [guess(500 - n, address, "root", 100 + n) for n in range(60) for address in sorted(attackers)]
-        lines += [guess(400 - n, address, "ada", 300 + n) for n, address in enumerate(bystanders)]
+        lines += [guess(400 - n, address, f"ada{n}", 300 + n) for n, address in enumerate(bystanders)]
         lines += [
             sshd_line(399 - n, f"Accepted password for user{n} from {address} port 1 ssh2", 300 + n)
             for n, address in enumerate(bystanders)

@@ -45,9 +45,17 @@ def failed_login(source: str = "203.0.113.9", user: str = "root", at: datetime =
     return f"{at.isoformat()} gate sshd[{pid}]: Failed password for {user} from {source} port 4711 ssh2"
 
 
-def attack(source: str = "203.0.113.9", attempts: int = 60, since: datetime = NOW - timedelta(minutes=10)) -> list[str]:
+def attack(
+    source: str = "203.0.113.9",
+    attempts: int = 60,
+    since: datetime = NOW - timedelta(minutes=10),
+    user: str = "root",
+) -> list[str]:
     """Enough failed log-ins to be a finding of high severity."""
-    return [failed_login(source, at=since + timedelta(seconds=number), pid=1000 + number) for number in range(attempts)]
+    return [
+        failed_login(source, user, at=since + timedelta(seconds=number), pid=1000 + number)
+        for number in range(attempts)
+    ]
 
 
 def given_lines(*lines: str | bytes, source: str = "gate", received_at: datetime | None = None) -> None:
@@ -578,7 +586,8 @@ def test_a_flood_of_findings_is_not_a_flood_of_notifications():
     given_user("soc_analyst")
     sources = jobs.MOST_NOTIFICATIONS + 5
     for number in range(sources):
-        given_lines(*attack(f"203.0.113.{number}", since=NOW - timedelta(hours=2, seconds=number)))
+        since = NOW - timedelta(hours=2, seconds=number)
+        given_lines(*attack(f"203.0.113.{number}", since=since, user=f"user{number}"))
     assert analysed().result["findings_new"] == sources
     titles = list(Notification.objects.order_by("id").values_list("title", flat=True))
     assert len(titles) == jobs.MOST_NOTIFICATIONS + 1
@@ -636,6 +645,55 @@ def test_a_cancelled_analysis_writes_nothing():
         post_save.disconnect(cancel, sender=Finding)
     assert not Finding.objects.exists()
     assert not AnalysisRun.objects.exists()
+
+
+def accepted_login(source: str, at: datetime, user: str = "root") -> str:
+    return f"{at.isoformat()} gate sshd[1]: Accepted password for {user} from {source} port 4711 ssh2"
+
+
+def test_many_sources_that_guess_the_password_of_one_user_are_one_finding():
+    given_lines(*(failed_login(f"203.0.113.{n}", "deploy", NOW - timedelta(minutes=n), pid=n) for n in range(1, 13)))
+    assert analysed().result["findings_new"] == 1
+    finding = Finding.objects.get()
+    assert (finding.check_id, finding.subject) == ("logs.distributed_guessing", "deploy")
+    assert (finding.evidence["count"], finding.evidence["distinct_sources"]) == (12, 12)
+
+
+def test_the_first_login_of_root_from_a_new_network_is_told_and_that_of_a_known_one_is_not():
+    given_user("soc_analyst")
+    long_ago = NOW - timedelta(days=20)
+    given_lines(
+        accepted_login("192.0.2.1", long_ago),
+        accepted_login("198.51.100.1", long_ago + timedelta(days=1)),
+        received_at=long_ago + timedelta(days=1),
+    )
+    given_lines(accepted_login("192.0.2.77", NOW), accepted_login("203.0.113.1", NOW), source="today")
+    given_lines(accepted_login("203.0.113.2", NOW, "alice"), source="today")
+    assert analysed().result["findings_new"] == 1
+    finding = Finding.objects.get()
+    assert (finding.check_id, finding.subject) == ("logs.new_source_for_privileged_user", "203.0.113.0/24")
+    assert Notification.objects.get().title == finding.title
+    assert analysed().result["findings_new"] == 0
+
+
+def test_a_day_old_installation_does_not_know_yet_what_is_new():
+    given_lines(accepted_login("192.0.2.1", NOW - timedelta(hours=20)), accepted_login("203.0.113.1", NOW))
+    assert analysed().result["findings_new"] == 0
+
+
+def test_a_batch_that_was_sent_twice_is_analysed_once():
+    lines = attack(attempts=4)  # below the threshold; twice they would not be
+    assert sent({"lines": lines}).status_code == 201
+    assert sent({"lines": lines}).status_code == 201
+    result = analysed().result
+    assert (result["events"], result["repeated"], result["findings_new"]) == (4, 4, 0)
+    assert LogEvent.objects.count() == 8
+
+
+def test_equal_lines_of_one_batch_are_attempts_of_their_own():
+    given_lines(*[failed_login(pid=7)] * 5)
+    assert analysed().result["repeated"] == 0
+    assert Finding.objects.get().evidence["count"] == 5
 
 
 def test_every_detector_has_its_advice():

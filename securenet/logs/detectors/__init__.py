@@ -4,48 +4,82 @@ A new detector is one module, one entry in `DETECTORS` and one in `default_detec
 """
 
 from securenet.logs.detectors.attempts import AttemptCounter
+from securenet.logs.detectors.break_in_attempt import BreakInAttemptDetector
 from securenet.logs.detectors.brute_force import BruteForceDetector
 from securenet.logs.detectors.detection import Detection, Detector, Severity
+from securenet.logs.detectors.distributed_guessing import DistributedGuessingDetector
 from securenet.logs.detectors.error_burst import ErrorBurstDetector
 from securenet.logs.detectors.login_after_failures import LoginAfterFailuresDetector
+from securenet.logs.detectors.low_and_slow import LowAndSlowDetector
+from securenet.logs.detectors.new_source_for_privileged_user import (
+    PRIVILEGED_USERS,
+    NewSourceForPrivilegedUserDetector,
+    PastLogins,
+)
 from securenet.logs.detectors.password_spray import PasswordSprayDetector
 from securenet.logs.detectors.path_scan import PathScanDetector
+from securenet.logs.detectors.request_burst import RequestBurstDetector
+from securenet.logs.detectors.user_enumeration import UserEnumerationDetector
 
 DETECTORS: dict[str, type[Detector]] = {
     detector.name: detector
     for detector in (
         BruteForceDetector,
+        LowAndSlowDetector,
         PasswordSprayDetector,
+        DistributedGuessingDetector,
+        UserEnumerationDetector,
         LoginAfterFailuresDetector,
+        NewSourceForPrivilegedUserDetector,
+        BreakInAttemptDetector,
         PathScanDetector,
+        RequestBurstDetector,
         ErrorBurstDetector,
     )
 }
 """Name → detector; each is usable without arguments."""
 
 
-def default_detectors() -> list[Detector]:
-    """Return one fresh detector of every kind, with its default thresholds."""
+def default_detectors(past: PastLogins | None = None) -> list[Detector]:
+    """Return one fresh detector of every kind, with its default thresholds.
+
+    Args:
+        past: logins from before the events that will be looked at, where they are known.
+    """
     counter = AttemptCounter()
     return [
         BruteForceDetector(counter=counter),
+        LowAndSlowDetector(counter=counter),
         PasswordSprayDetector(counter=counter),
+        DistributedGuessingDetector(counter=counter),
+        UserEnumerationDetector(counter=counter),
         LoginAfterFailuresDetector(counter=counter),
+        NewSourceForPrivilegedUserDetector(past=past),
+        BreakInAttemptDetector(),
         PathScanDetector(),
+        RequestBurstDetector(),
         ErrorBurstDetector(),
     ]
 
 
 __all__ = [
     "DETECTORS",
+    "PRIVILEGED_USERS",
     "AttemptCounter",
+    "BreakInAttemptDetector",
     "BruteForceDetector",
     "Detection",
     "Detector",
+    "DistributedGuessingDetector",
     "ErrorBurstDetector",
     "LoginAfterFailuresDetector",
+    "LowAndSlowDetector",
+    "NewSourceForPrivilegedUserDetector",
     "PasswordSprayDetector",
+    "PastLogins",
     "PathScanDetector",
+    "RequestBurstDetector",
     "Severity",
+    "UserEnumerationDetector",
     "default_detectors",
 ]

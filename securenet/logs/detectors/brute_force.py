@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 
 from securenet.logs.detectors.attempts import AUTH_KINDS, AttemptCounter
 from securenet.logs.detectors.detection import Detection, Detector, Severity
-from securenet.logs.detectors.windows import BoundedCounter, Burst, SourceTable
+from securenet.logs.detectors.episodes import GuessingEpisode
+from securenet.logs.detectors.windows import Burst, SourceTable
 from securenet.logs.parsers.addresses import source_network
 from securenet.logs.parsers.event import Event
 
@@ -60,10 +61,10 @@ class BruteForceDetector(Detector):
     def finish(self) -> Iterable[Detection]:
         return [self._detection(source) for source in self._sources.drain() if source.burst.is_open]
 
-    def _source(self, subject: str, time: datetime) -> _Source:
-        return _Source(subject, time, Burst(self._threshold, self._window, self._lateness))
+    def _source(self, subject: str, time: datetime) -> GuessingEpisode:
+        return GuessingEpisode(subject, time, Burst(self._threshold, self._window, self._lateness))
 
-    def _detection(self, source: _Source) -> Detection:
+    def _detection(self, source: GuessingEpisode) -> Detection:
         burst, seconds = source.burst, int(self._window.total_seconds())
         severity = Severity.HIGH if burst.count >= self._severe_from else Severity.MEDIUM
         return Detection(
@@ -79,31 +80,9 @@ class BruteForceDetector(Detector):
             last_seen=burst.last,
             count=burst.count,
             evidence={
-                "users": source.users.top(10),
-                "more_users": source.users.others > 0,
-                "addresses": source.addresses.top(10),
-                "hosts": source.hosts.top(10),
+                **source.evidence(),
                 "window_seconds": seconds,
                 "threshold": self._threshold,
             },
             key=(self.name, source.subject),
         )
-
-
-class _Source:
-    __slots__ = ("addresses", "burst", "hosts", "last", "subject", "users")
-
-    def __init__(self, subject: str, time: datetime, burst: Burst) -> None:
-        self.subject, self.last, self.burst = subject, time, burst
-        self.users = BoundedCounter(10, longest=64)
-        self.addresses, self.hosts = BoundedCounter(10), BoundedCounter(10)
-
-    def add(self, event: Event, attempts: int) -> bool:
-        if not self.burst.add(event.time, attempts):
-            return False
-        self.last = max(self.last, event.time)
-        if event.user is not None:
-            self.users.add(event.user, attempts)
-        self.addresses.add(event.source_ip, attempts)
-        self.hosts.add(event.host or event.program, attempts)
-        return True

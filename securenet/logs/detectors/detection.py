@@ -43,7 +43,7 @@ class Detection:
         severity: how bad it is.
         title: one line naming the subject.
         description: what was seen, and what to do about it.
-        subject: whom it is about: an address, an IPv6 /64, or a host.
+        subject: whom it is about: an address, a network, a host, or a user.
         first_seen: time of the first event that counts, aware, UTC.
         last_seen: time of the last one.
         count: attempts or requests that count.
@@ -91,6 +91,9 @@ class Detector(ABC):
     name: ClassVar[str]
     kinds: ClassVar[frozenset[str] | None] = None
     """Kinds of events it looks at; None: all of them."""
+
+    yields_to: ClassVar[frozenset[str]] = frozenset()
+    """Names of detectors that say more: what they report of a subject stands alone, whenever it happened."""
 
     late: int = 0
     """Events ignored so far because they came later than the allowed lateness."""

@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 
 from securenet.logs.detectors.attempts import AUTH_KINDS, AttemptCounter
 from securenet.logs.detectors.detection import Detection, Detector, Severity
-from securenet.logs.detectors.windows import BoundedCounter, DistinctBurst, SourceTable
+from securenet.logs.detectors.episodes import DistinctEpisode
+from securenet.logs.detectors.windows import DistinctBurst, SourceTable
 from securenet.logs.parsers.addresses import source_network
 from securenet.logs.parsers.event import Event
 
@@ -46,19 +47,19 @@ class PasswordSprayDetector(Detector):
         if attempts is None or not event.user:
             return ()
         source, ended = self._sources.touch(source_network(event.source_ip), event.time)
-        if not source.add(event, attempts):
+        if not source.add(event, event.user, attempts):
             self.late += 1
         return [self._detection(each) for each in ended if each.burst.is_open] if ended else ()
 
     def finish(self) -> Iterable[Detection]:
         return [self._detection(source) for source in self._sources.drain() if source.burst.is_open]
 
-    def _source(self, subject: str, time: datetime) -> _Source:
-        return _Source(subject, time, DistinctBurst(self._threshold, self._window, self._lateness))
+    def _source(self, subject: str, time: datetime) -> DistinctEpisode:
+        return DistinctEpisode(subject, time, DistinctBurst(self._threshold, self._window, self._lateness))
 
-    def _detection(self, source: _Source) -> Detection:
+    def _detection(self, source: DistinctEpisode) -> Detection:
         users = source.burst.distinct
-        at_least = "at least " if users >= source.burst.remembered else ""
+        at_least = "" if source.is_counted_in_full else "at least "
         return Detection(
             detector=self.name,
             severity=Severity.HIGH,
@@ -73,7 +74,7 @@ class PasswordSprayDetector(Detector):
             count=source.attempts,
             evidence={
                 "distinct_users": users,
-                "users": source.users.top(20),
+                "users": source.items.top(20),
                 "attempts_per_user": round(source.attempts / users, 1),
                 "hosts": source.hosts.top(10),
                 "window_seconds": int(self._window.total_seconds()),
@@ -81,20 +82,3 @@ class PasswordSprayDetector(Detector):
             },
             key=(self.name, source.subject),
         )
-
-
-class _Source:
-    __slots__ = ("attempts", "burst", "first", "hosts", "last", "subject", "users")
-
-    def __init__(self, subject: str, time: datetime, burst: DistinctBurst) -> None:
-        self.subject, self.burst, self.first, self.last = subject, burst, time, time
-        self.users, self.hosts, self.attempts = BoundedCounter(20, longest=64), BoundedCounter(10), 0
-
-    def add(self, event: Event, attempts: int) -> bool:
-        if not self.burst.add(event.time, event.user):
-            return False
-        self.first, self.last = min(self.first, event.time), max(self.last, event.time)
-        self.attempts += attempts
-        self.users.add(event.user, attempts)
-        self.hosts.add(event.host or event.program, attempts)
-        return True

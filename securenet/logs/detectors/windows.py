@@ -12,19 +12,27 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Generic, Protocol, TypeVar
 
+_MOST_KEPT = 100
+
 
 class Burst:
     """Recognises ``threshold`` occurrences within any ``window``, then follows the burst until it ends.
 
     Until then it keeps the occurrences one by one (fewer than the threshold per window); from then on only
     first, last and count. Occurrences up to ``lateness`` out of order are counted where they belong.
+
+    With a ``spread``, those in the window must also reach over at least that much time. What comes quicker is
+    kept one by one up to `_MOST_KEPT` moments; of the others only the number is exact.
     """
 
-    __slots__ = ("_pending", "count", "first", "is_open", "last", "lateness", "threshold", "window")
+    __slots__ = ("_known", "_pending", "count", "first", "is_open", "last", "lateness", "spread", "threshold", "window")
 
-    def __init__(self, threshold: int, window: timedelta, lateness: timedelta) -> None:
-        self.threshold, self.window, self.lateness = threshold, window, lateness
+    def __init__(
+        self, threshold: int, window: timedelta, lateness: timedelta, spread: timedelta = timedelta(0)
+    ) -> None:
+        self.threshold, self.window, self.lateness, self.spread = threshold, window, lateness, spread
         self._pending: list[tuple[datetime, int]] = []
+        self._known = 0  # occurrences in `_pending`
         self.is_open = False
         self.first: datetime | None = None
         self.last: datetime | None = None
@@ -40,12 +48,31 @@ class Burst:
             self.count += occurrences
             self.first = min(self.first, time)
             return True
-        insort(self._pending, (time, occurrences))
-        oldest = self.last - self.window - self.lateness
-        if self._pending[0][0] < oldest:
-            del self._pending[: bisect_left(self._pending, (oldest, 0))]
-        self._open_if_reached()
+        self._keep(time, occurrences)
+        # Cheaper than looking for a window, and enough to know that there is none.
+        if self._known >= self.threshold and self.last - self._pending[0][0] >= self.spread:
+            self._open_if_reached()
         return True
+
+    def forget(self) -> None:
+        """Begin anew, unless the burst was recognised."""
+        if not self.is_open:
+            self._pending, self._known = [], 0
+
+    def _keep(self, time: datetime, occurrences: int) -> None:
+        pending = self._pending
+        self._known += occurrences
+        if pending and pending[-1][0] == time:
+            pending[-1] = (time, pending[-1][1] + occurrences)
+        else:
+            insort(pending, (time, occurrences))
+        oldest = self.last - self.window - self.lateness
+        if pending[0][0] < oldest:
+            gone = bisect_left(pending, (oldest, 0))
+            self._known -= sum(count for _, count in pending[:gone])
+            del pending[:gone]
+        if self.spread and len(pending) > _MOST_KEPT:
+            pending[1:3] = [(pending[1][0], pending[1][1] + pending[2][1])]
 
     def recent(self, time: datetime) -> int:
         """Return how many occurrences are known in the window that ends at ``time``."""
@@ -60,7 +87,7 @@ class Burst:
             while pending[start][0] < at - self.window:
                 total -= pending[start][1]
                 start += 1
-            if total >= self.threshold:
+            if total >= self.threshold and at - pending[start][0] >= self.spread:
                 self.is_open = True
                 self.first = pending[start][0]
                 self.count = sum(count for _, count in pending[start:])
@@ -128,7 +155,8 @@ class BoundedCounter:
         self.others = 0
 
     def add(self, text: str, occurrences: int = 1) -> None:
-        text = text[: self.longest]
+        if len(text) > self.longest:
+            text = text[: self.longest]
         known = self._counts.get(text)
         if known is not None:
             self._counts[text] = known + occurrences
@@ -183,6 +211,10 @@ class SourceTable(Generic[State]):
         for states in (self._seen_once, self._seen_again):
             while states and time - next(iter(states.values())).last > self._idle:
                 ended.append(states.popitem(last=False)[1])
+        state = self._seen_again.get(source)
+        if state is not None and time - state.last <= self._idle:  # the common case
+            self._seen_again.move_to_end(source)
+            return state, ended
         state = self._seen_once.pop(source, None) or self._seen_again.pop(source, None)
         if state is not None and time - state.last > self._idle:  # newer states stood in front of it
             ended.append(state)
@@ -194,6 +226,10 @@ class SourceTable(Generic[State]):
             ended.append(self._give_up_one())
         state = self._seen_once[source] = self._make(source, time)
         return state, ended
+
+    def known(self, source: str) -> State | None:
+        """Return the state of ``source`` if there is one, untouched."""
+        return self._seen_once.get(source) or self._seen_again.get(source)
 
     def drain(self) -> list[State]:
         """Remove and return every state."""

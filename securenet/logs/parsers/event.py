@@ -27,6 +27,7 @@ class Kind(StrEnum):
     CONNECTION_OPENED = "connection.opened"
     CONNECTION_CLOSED = "connection.closed"
     CONNECTION_PROBE = "connection.probe"  # connected, but did not speak the protocol
+    CONNECTION_SUSPECT = "connection.suspect"  # the server itself warns of the client
     SESSION_OPENED = "session.opened"
     SESSION_CLOSED = "session.closed"
     HTTP_REQUEST = "http.request"

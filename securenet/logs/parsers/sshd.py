@@ -82,9 +82,15 @@ _NO_IDENTIFICATION = re.compile(
 )
 _BAD_BANNER = re.compile(r"banner exchange: Connection from " + _IP + _PORT + ": ")
 _NO_COMMON_ALGORITHM = re.compile(r"Unable to negotiate with " + _IP + rf"(?:{_PORT})?: ")
+# Newer versions end these warnings with a full stop, older ones with "POSSIBLE BREAK-IN ATTEMPT!".
+_WARNED = r"\.?(?: - POSSIBLE BREAK-IN ATTEMPT!)?$"
 _REVERSE_MAPPING = re.compile(
-    r"reverse mapping checking getaddrinfo for \S{1,255} \[" + _IP + r"\] failed(?: - POSSIBLE BREAK-IN ATTEMPT!)?$"
+    r"reverse mapping checking getaddrinfo for (?P<name>\S{1,255}) \[" + _IP + r"\] failed" + _WARNED
 )
+_FORWARD_MAPPING = re.compile(
+    "Address " + _IP + r" maps to (?P<name>\S{1,255}), but this does not map back to the address" + _WARNED
+)
+_ADDRESS_AS_NAME = re.compile(r"Nasty PTR record \"(?P<name>\S{1,255})\" is set up for " + _IP + ", ignoring$")
 
 
 def read_sshd(message: str) -> Reading:
@@ -171,6 +177,17 @@ def _matching(kind: Kind, pattern: re.Pattern[str]) -> Callable[[str], Reading |
     return read
 
 
+def _suspect(pattern: re.Pattern[str], warning: str) -> Callable[[str], Reading | None]:
+    def read(message: str) -> Reading | None:
+        match = pattern.match(message)
+        if match is None:
+            return None
+        reading = _reading(Kind.CONNECTION_SUSPECT, match, "name")
+        return Reading(reading.kind, reading.source_ip, fields={**reading.fields, "warning": warning})
+
+    return read
+
+
 def _reading(kind: Kind, match: re.Match[str], *names: str, user: str | None = None) -> Reading:
     groups = match.groupdict()
     fields = {name: groups[name] for name in names if groups.get(name)}
@@ -199,6 +216,8 @@ _READERS: dict[str, Callable[[str], Reading | None]] = {
     "Bad": _matching(Kind.CONNECTION_PROBE, _NO_IDENTIFICATION),
     "banner": _matching(Kind.CONNECTION_PROBE, _BAD_BANNER),
     "Unable": _matching(Kind.CONNECTION_PROBE, _NO_COMMON_ALGORITHM),
-    "reverse": _matching(Kind.OTHER, _REVERSE_MAPPING),
+    "reverse": _suspect(_REVERSE_MAPPING, "reverse mapping"),
+    "Address": _suspect(_FORWARD_MAPPING, "forward mapping"),
+    "Nasty": _suspect(_ADDRESS_AS_NAME, "address as name"),
 }
 """By the first word of a message: one look-up instead of a dozen tries."""

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-from collections import defaultdict
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from log_samples import NOW, LogSample, at, event, failure, log_sample, request, subjects
+from sshd_log_by_hand import attempts_by_hand, brute_forcers_by_hand, patient_guessers_by_hand, real_log
 
 from securenet.logs import analysis
 from securenet.logs.analysis import AnalysisReport, analyse
-from securenet.logs.detectors import BruteForceDetector, Severity, default_detectors
+from securenet.logs.detectors import AttemptCounter, BruteForceDetector, Severity, default_detectors
 from securenet.logs.parsers import Kind, parse_lines
-
-REPOSITORY = Path(__file__).resolve().parents[3]
 
 
 def report_of(lines: list[str] | list[bytes]) -> AnalysisReport:
@@ -122,13 +119,6 @@ def test_events_that_come_back_from_storage_as_plain_text_give_the_same_report()
 # A real log: two thousand lines of a server under attack (Loghub, OpenSSH_2k).
 
 
-def real_log() -> list[bytes]:
-    path = Path(os.environ.get("SECURENET_SSHD_LOG") or REPOSITORY.parent / "shared" / "data" / "sshd.log")
-    if not path.exists():
-        pytest.skip(f"{path} is missing; set SECURENET_SSHD_LOG to Loghub's OpenSSH_2k.log to run this test")
-    return path.read_bytes().splitlines()
-
-
 BRUTE_FORCE_SOURCES = {
     "5.36.59.76",
     "5.188.10.180",
@@ -144,29 +134,36 @@ BRUTE_FORCE_SOURCES = {
 }
 
 
-def sources_by_plain_count(lines: list[bytes], threshold: int, seconds: int) -> set[str]:
-    """The rule worked out by words and columns, without the parsers: "Failed" lines, repeats multiplied."""
-    times: dict[str, list[int]] = defaultdict(list)
-    for line in lines:
-        words = line.decode().split()
-        said = words[5:]
-        repeated = int(said[2]) if said[:2] == ["message", "repeated"] else 1
-        if repeated > 1:
-            said = said[5:]
-        if said[:1] == ["Failed"] and said[1] != "none":
-            hour, minute, second = (int(part) for part in words[2].split(":"))
-            times[said[len(said) - 1 - said[::-1].index("port") - 1]] += [hour * 3600 + minute * 60 + second] * repeated
-    return {
-        source
-        for source, at in times.items()
-        if any(later - earlier <= seconds for earlier, later in zip(at, at[threshold - 1 :], strict=False))
-    }
+def counts(report: AnalysisReport, detector: str) -> dict[str, int]:
+    return {found.subject: found.count for found in report.detections if found.detector == detector}
 
 
-def test_the_brute_force_sources_of_a_real_log_are_exactly_those_counted_by_hand() -> None:
+def test_the_brute_force_sources_of_a_real_log_and_their_attempts_are_exactly_those_counted_by_hand() -> None:
     lines = real_log()
-    assert sources_by_plain_count(lines, threshold=5, seconds=600) == BRUTE_FORCE_SOURCES
-    assert subjects(report_of(lines).detections, "brute_force") == BRUTE_FORCE_SOURCES
+    by_hand = brute_forcers_by_hand(attempts_by_hand(lines))
+    assert set(by_hand) == BRUTE_FORCE_SOURCES
+    assert counts(report_of(lines), "brute_force") == by_hand
+
+
+def test_the_patient_sources_of_a_real_log_and_their_attempts_are_exactly_those_counted_by_hand() -> None:
+    lines = real_log()
+    by_hand = patient_guessers_by_hand(attempts_by_hand(lines))
+    assert set(by_hand) == {"52.80.34.196"}
+    assert counts(report_of(lines), "low_and_slow") == by_hand
+
+
+def test_nobody_is_named_in_a_real_log_who_made_no_attempt() -> None:
+    lines = real_log()
+    assert {found.subject for found in report_of(lines).detections} <= set(attempts_by_hand(lines))
+
+
+def test_the_attempts_of_every_source_of_a_real_log_are_exactly_those_counted_by_hand() -> None:
+    lines = real_log()
+    counter, attempts = AttemptCounter(), Counter()
+    for each in parse_lines(lines, now=NOW, default_timezone=UTC):
+        if added := counter.attempts(each):
+            attempts[each.source_ip] += added
+    assert attempts == {source: len(times) for source, times in attempts_by_hand(lines).items()}
 
 
 def test_a_real_log_is_understood_line_by_line() -> None:
@@ -175,8 +172,9 @@ def test_a_real_log_is_understood_line_by_line() -> None:
         "auth.failure": 524,
         "auth.pam_failure": 504,
         "connection.closed": 502,
-        "other": 341,
+        "other": 256,
         "auth.invalid_user": 113,
+        "connection.suspect": 85,
         "connection.probe": 10,
         "auth.max_attempts": 3,
         "auth.success": 1,

@@ -13,6 +13,7 @@ import securenet.logs.analysis
 LOGS = Path(securenet.logs.analysis.__file__).parent
 MODULES = [
     LOGS / "analysis.py",
+    LOGS / "settling.py",
     *sorted((LOGS / "parsers").glob("*.py")),
     *sorted((LOGS / "detectors").glob("*.py")),
 ]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import random
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +13,21 @@ from hypothesis import strategies as st
 from log_samples import NOW, log_sample, parsed
 
 from securenet.logs.analysis import analyse
+from securenet.logs.detectors import (
+    DETECTORS,
+    BreakInAttemptDetector,
+    BruteForceDetector,
+    Detector,
+    DistributedGuessingDetector,
+    ErrorBurstDetector,
+    LoginAfterFailuresDetector,
+    LowAndSlowDetector,
+    NewSourceForPrivilegedUserDetector,
+    PasswordSprayDetector,
+    PathScanDetector,
+    RequestBurstDetector,
+    UserEnumerationDetector,
+)
 from securenet.logs.parsers import Event, parse_line, parse_lines
 
 SEEDS = [
@@ -19,6 +35,10 @@ SEEDS = [
     '{"time": "2026-11-20T08:00:01Z", "message": "x", "src_ip": "192.0.2.1", "user": {"name": "y"}}',
     '<34>1 2026-11-20T08:00:01Z web1 app 99 ID47 [a@1 b="c"] hello',
     "2026-11-20T08:00:01.5+01:00 web1 sshd-session[7]: Connection closed by invalid user x 192.0.2.1 port 7",
+    "Nov 20 08:00:01 h sshd[7]: reverse mapping checking getaddrinfo for a.example [192.0.2.1] failed.",
+    "Nov 20 08:00:01 h sshd[7]: Address 192.0.2.1 maps to a.example, but this does not map back to the address.",
+    'Nov 20 08:00:01 h sshd[7]: Nasty PTR record "192.0.2.2" is set up for 192.0.2.1, ignoring',
+    "Nov 20 08:00:01 h sshd[7]: Accepted password for root from 192.0.2.1 port 5 ssh2",
     "Nov 20 08:00:01 h sshd[7]: message repeated 3 times: [ Failed password for x from 192.0.2.1 port 5]",
 ]
 SPLICES = [
@@ -76,6 +96,39 @@ def test_detectors_take_any_event(lines: list[bytes]) -> None:
     assert report.events == sum(1 for line in lines if line.strip(b" \t\r\n\v\f"))
 
 
+def eager_detectors() -> list[Detector]:
+    """Detectors that report at the first occasion, so that what they say is made of any line as well."""
+    moment, always = timedelta(0), {"threshold": 1, "max_sources": 3}
+    return [
+        BruteForceDetector(**always),
+        LowAndSlowDetector(spread=moment, **always),
+        PasswordSprayDetector(**always),
+        DistributedGuessingDetector(threshold=1, max_users=3),
+        UserEnumerationDetector(**always),
+        LoginAfterFailuresDetector(**always),
+        NewSourceForPrivilegedUserDetector(users={"root", "x", ""}, learning=moment, max_networks=2),
+        BreakInAttemptDetector(max_sources=3),
+        PathScanDetector(**always),
+        RequestBurstDetector(**always),
+        ErrorBurstDetector(threshold=1, max_programs=3),
+    ]
+
+
+def test_every_detector_is_among_the_eager_ones() -> None:
+    assert {detector.name for detector in eager_detectors()} == set(DETECTORS)
+
+
+@given(st.lists(mutated_lines(), max_size=30))
+@settings(max_examples=200, deadline=None)
+def test_what_detectors_say_of_any_event_can_be_stored(lines: list[bytes]) -> None:
+    for found in analyse(parse_lines(lines, now=NOW, default_timezone=UTC), eager_detectors()).detections:
+        assert found.count >= 0
+        assert found.first_seen <= found.last_seen
+        text = "".join([found.title, found.description, found.subject, json.dumps(dict(found.evidence))])
+        text.encode()
+        assert "\x00" not in text
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -93,6 +146,8 @@ def test_detectors_take_any_event(lines: list[bytes]) -> None:
         "Nov 20 08:00:01 h sshd[1]: pam_unix(a:auth): authentication failure; logname="
         + " uid= euid= tty= ruser=" * 300,
         "Nov 20 08:00:01 h sshd[1]: reverse mapping checking getaddrinfo for " + "[1.2.3.4]" * 800,
+        "Nov 20 08:00:01 h sshd[1]: Address 1.2.3.4 maps to " + "a, but this does not map back" * 250,
+        'Nov 20 08:00:01 h sshd[1]: Nasty PTR record "' + '" is set up for 1.2.3.4' * 300,
         "<1>1 - - - - - " + '[a b="c"]' * 800 + "!",
         "<1>1 - - - - - " + '[a b="' + "\\]" * 3500,
         "1.2.3.4 - " + "[a] " * 1900,

@@ -262,3 +262,33 @@ def test_another_program_quoting_sshd_is_not_sshd(program: str) -> None:
 @pytest.mark.parametrize("text", ["999.1.1.1", "1.2.3.4.5", "1.2.3", "01.2.3.4", "1.2.3.4.example.net", ":::1", "1e3"])
 def test_what_is_no_address_is_no_source(text: str) -> None:
     assert sshd(f"Failed password for root from {text} port 22 ssh2").source_ip is None
+
+
+@pytest.mark.parametrize("suffix", ["", ".", " - POSSIBLE BREAK-IN ATTEMPT!"])
+@pytest.mark.parametrize(
+    ("message", "name", "warning"),
+    [
+        ("reverse mapping checking getaddrinfo for a.example [192.0.2.9] failed", "a.example", "reverse mapping"),
+        (
+            "Address 192.0.2.9 maps to a.example, but this does not map back to the address",
+            "a.example",
+            "forward mapping",
+        ),
+    ],
+)
+def test_warnings_of_a_break_in_attempt_name_the_client(message: str, name: str, warning: str, suffix: str) -> None:
+    event = sshd(message + suffix)
+    assert (event.kind, event.source_ip, event.user) == (Kind.CONNECTION_SUSPECT, "192.0.2.9", None)
+    assert (event.fields["name"], event.fields["warning"]) == (name, warning)
+
+
+def test_a_host_name_that_is_spelled_like_an_address_does_not_become_the_source() -> None:
+    event = sshd('Nasty PTR record "198.51.100.7" is set up for 192.0.2.9, ignoring')
+    assert (event.kind, event.source_ip, event.fields["name"]) == (Kind.CONNECTION_SUSPECT, "192.0.2.9", "198.51.100.7")
+    spoofed = sshd("reverse mapping checking getaddrinfo for a[198.51.100.7] [192.0.2.9] failed.")
+    assert spoofed.source_ip == "192.0.2.9"
+
+
+@pytest.mark.parametrize("message", ["Address book opened", "Nasty", "reverse mapping of nobody"])
+def test_other_words_are_no_warning(message: str) -> None:
+    assert sshd(message).kind is Kind.OTHER

@@ -47,6 +47,48 @@ def test_an_open_burst_counts_everything_once_in_any_order(times: list[int]) -> 
     assert (burst.count, burst.first, burst.last) == (len(times), at(min(times)), at(max(times)))
 
 
+def has_spread_burst(times: list[int], threshold: int, window: int, spread: int) -> bool:
+    """The definition, counted plainly: some two moments, far enough but not too far apart, hold the threshold."""
+    return any(
+        spread <= last - first <= window and sum(first <= time <= last for time in times) >= threshold
+        for first in times
+        for last in times
+    )
+
+
+@given(st.lists(st.tuples(st.integers(0, 400), st.integers(0, 20)), max_size=40), st.integers(1, 60))
+@settings(deadline=None)
+def test_a_burst_with_a_spread_opens_exactly_when_it_reaches_that_far(
+    times_and_delays: list[tuple[int, int]], spread: int
+) -> None:
+    arrival = [time for time, delay in sorted(times_and_delays, key=lambda pair: pair[0] + pair[1])]
+    burst = Burst(4, WINDOW, LATENESS, spread=timedelta(seconds=spread))
+    for time in arrival:
+        burst.add(at(time))
+    assert burst.is_open == has_spread_burst(arrival, 4, 60, spread)
+
+
+def test_what_comes_quicker_than_the_spread_is_counted_in_full_and_kept_in_little() -> None:
+    burst = Burst(5, timedelta(days=1), LATENESS, spread=timedelta(hours=1))
+    for number in range(3_600):
+        burst.add(at(number))
+        assert len(burst._pending) <= 101
+    assert not burst.is_open
+    burst.add(at(3_600))
+    assert (burst.is_open, burst.count, burst.first) == (True, 3_601, at(0))
+
+
+def test_what_is_forgotten_does_not_count_and_an_open_burst_forgets_nothing() -> None:
+    burst = burst_of([0, 1, 2])
+    burst.forget()
+    burst.add(at(3))
+    assert not burst.is_open
+    for time in (4, 5, 6):
+        burst.add(at(time))
+    burst.forget()
+    assert (burst.is_open, burst.count, burst.first) == (True, 4, at(3))
+
+
 def test_the_window_includes_both_ends() -> None:
     assert burst_of([0, 20, 40, 60]).is_open
     assert not burst_of([0, 20, 40, 61]).is_open
@@ -130,6 +172,14 @@ def test_a_full_table_gives_up_the_source_longest_untouched() -> None:
     _, ended = table.touch("c", at(0))
     assert [state.source for state in ended] == ["b"]
     assert len(table) == 2
+
+
+def test_looking_at_a_source_does_not_make_it_known() -> None:
+    table = SourceTable(Seen, timedelta(seconds=60), 2)
+    assert table.known("a") is None
+    state, _ = table.touch("a", at(0))
+    assert table.known("a") is state
+    assert len(table) == 1
 
 
 def test_a_stale_source_behind_newer_ones_is_not_continued() -> None:
