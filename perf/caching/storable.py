@@ -16,8 +16,11 @@ from perf.records import django_request
 NEGATIVE_STATUSES = frozenset({404, 410})
 
 _SEPARATOR = re.compile(r"\s*,\s*")
-# Covered by the identity class or the negotiated media type, or applied outside the cache.
-_COVERED = {"accept", "accept-encoding", "accept-language", "authorization", "cookie"}
+# Part of the key as the negotiated media type, or applied outside the cache. Languages are negotiated outside, too: a
+# view that says it varies by Accept-Language has read the header itself.
+_COVERED = {"accept", "accept-encoding"}
+# What one user's identity class covers; among several users a view that varies by them varies by more than the key.
+_CREDENTIALS = {"authorization", "cookie"}
 # These belong to one exchange, or are made anew for each.
 _NOT_KEPT = {
     "age", "cache-status", "connection", "content-length", "date", "keep-alive", "proxy-authenticate", "ratelimit",
@@ -54,8 +57,15 @@ def unstorable_reason(
     if "no-store" in given or (shared and "private" in given) or ((shared or honours_origin) and "no-cache" in given):
         return "Cache-Control"
     varies = {name.lower() for name in _SEPARATOR.split(response.get("Vary", "").strip()) if name}
-    if "*" in varies or not varies <= _COVERED | set(vary_on_headers):
+    covered = _COVERED | set(vary_on_headers) | (set() if shared else _CREDENTIALS)
+    if "*" in varies or not varies <= covered:
         return "Vary"
+    if response.has_header("Content-Encoding"):
+        return "Content-Encoding"  # which encodings a client accepts is not part of the key
+    if response.get("Access-Control-Allow-Origin", "*") != "*" and "origin" not in covered:
+        return "Access-Control-Allow-Origin"
+    if "'nonce-" in response.get("Content-Security-Policy", ""):
+        return "nonce"
     if len(response.content) > max_body_bytes:  # type: ignore[attr-defined]
         return "too large"
     session = getattr(django_request(request), "session", None)
@@ -74,8 +84,4 @@ def entry_of(response: HttpResponseBase, honours_origin: bool = False) -> Entry:
 
 def _is_worth_compressing(response: HttpResponseBase, size: int) -> bool:
     least = int(setting("COMPRESS_BYTES"))
-    return (
-        0 < least <= size
-        and not response.has_header("Content-Encoding")
-        and _COMPRESSIBLE.match(response.get("Content-Type", "").lower()) is not None
-    )
+    return 0 < least <= size and _COMPRESSIBLE.match(response.get("Content-Type", "").lower()) is not None
