@@ -12,6 +12,7 @@ from django.utils import timezone
 from securenet.logs.models import AnalysisRun, LogEvent
 from securenet.logs.parsers import Kind
 from securenet.network.models import Asset, Service
+from securenet.security.findings import reopen_accepted
 from securenet.security.models import Finding, Scan, Severity
 
 # Days that an open finding may be old, per group; the last group has no end.
@@ -25,6 +26,7 @@ TOP_SOURCES = 10
 def posture(now: datetime | None = None) -> dict[str, Any]:
     """Findings, assets, events and what was done lately, as of ``now``."""
     now = now or timezone.now()
+    reopen_accepted(now)
     active = Finding.objects.filter(state__in=Finding.ACTIVE)
     return {
         "generated_at": now,

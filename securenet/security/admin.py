@@ -9,8 +9,10 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ActionForm
 from django.db.models import QuerySet
-from django.http import HttpRequest
-from django.utils.html import format_html
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from rest_framework.exceptions import APIException
@@ -19,11 +21,21 @@ from perf.jobs import submit
 from securenet.accounts.permissions import has_role
 from securenet.accounts.roles import ANALYSTS
 from securenet.network.admin import ReadOnlyAdmin
-from securenet.security.findings import TransitionRefused, may_become, triage
+from securenet.security.comparison import Comparison, NotComparable, compare, previous_scan, worst_findings
+from securenet.security.findings import (
+    AcceptanceRefused,
+    TransitionRefused,
+    may_become,
+    refuse_acceptance,
+    reopen_accepted,
+    triage,
+)
 from securenet.security.models import Finding, Scan
 from securenet.security.signals import SECURITY_SCAN
 
 State = Finding.State
+# Findings of each kind that the page of a scan names.
+MOST_NAMED = 50
 
 
 class TriageActionForm(ActionForm):
@@ -31,6 +43,12 @@ class TriageActionForm(ActionForm):
 
     triage_note = forms.CharField(
         label=gettext_lazy("Note"), required=False, max_length=5000, widget=forms.TextInput(attrs={"size": 40})
+    )
+    accepted_until = forms.DateTimeField(
+        label=gettext_lazy("Accepted until"),
+        required=False,
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}),
+        help_text=gettext_lazy("Only for an accepted risk; empty: without end."),
     )
 
 
@@ -44,29 +62,54 @@ class FindingForm(forms.ModelForm):
             raise forms.ValidationError(str(TransitionRefused(before, state)), code="transition_refused")
         return state
 
+    def clean(self) -> dict[str, Any] | None:
+        """An end that is still there from before says nothing once the risk is not accepted any more."""
+        data = super().clean()
+        state = self.cleaned_data.get("state", State.RISK_ACCEPTED)
+        if state != State.RISK_ACCEPTED and "accepted_until" not in self.changed_data:
+            self.cleaned_data["accepted_until"] = None
+        try:
+            refuse_acceptance(state, self.cleaned_data.get("accepted_until"), timezone.now())
+        except AcceptanceRefused as refused:
+            self.add_error("accepted_until", forms.ValidationError(str(refused), code="acceptance_refused"))
+        return data
+
 
 @admin.register(Finding)
 class FindingAdmin(admin.ModelAdmin):
     form = FindingForm
     action_form = TriageActionForm
     list_display = ["title", "severity_shown", "state", "asset", "subject", "port", "source", "last_seen", "triaged_by"]
-    list_filter = ["state", "severity", "source", "check_id", "last_seen"]
+    list_filter = ["state", "severity", "source", "check_id", "last_seen", "accepted_until"]
     search_fields = ["title", "subject", "asset__address", "asset__hostname", "asset__name", "fingerprint"]
     list_select_related = ["asset", "triaged_by"]
     show_full_result_count = False
     actions = ["acknowledge", "mark_false_positive", "accept_risk", "mark_resolved", "reopen"]
     readonly_fields = [
         "title", "severity", "description", "advice", "asset", "subject", "port", "protocol", "source", "check_id",
-        "confidence", "evidence_shown", "first_seen", "last_seen", "times_seen", "resolved_at", "triaged_by",
-        "triaged_at", "fingerprint",
+        "confidence", "evidence_shown", "first_seen", "last_seen", "times_seen", "regressions", "resolved_at",
+        "triaged_by", "triaged_at", "fingerprint",
     ]  # fmt: skip
     fieldsets = [
         (None, {"fields": ["title", "severity", "description", "advice"]}),
-        (gettext_lazy("Triage"), {"fields": ["state", "triage_note", "triaged_by", "triaged_at", "resolved_at"]}),
+        (
+            gettext_lazy("Triage"),
+            {"fields": ["state", "accepted_until", "triage_note", "triaged_by", "triaged_at", "resolved_at"]},
+        ),
         (gettext_lazy("Where"), {"fields": ["asset", "subject", "port", "protocol"]}),
         (gettext_lazy("Evidence"), {"fields": ["evidence_shown", "source", "check_id", "confidence", "fingerprint"]}),
-        (gettext_lazy("History"), {"fields": ["first_seen", "last_seen", "times_seen"]}),
+        (gettext_lazy("History"), {"fields": ["first_seen", "last_seen", "times_seen", "regressions"]}),
     ]
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """The list, and what is done with those selected in it."""
+        reopen_accepted()
+        return super().changelist_view(request, extra_context)
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """The page of one."""
+        reopen_accepted()
+        return super().changeform_view(request, *args, **kwargs)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Scans and log analyses find; people judge."""
@@ -74,7 +117,7 @@ class FindingAdmin(admin.ModelAdmin):
 
     def save_model(self, request: HttpRequest, obj: Finding, form: Any, change: bool) -> None:
         """A triage, as in the API."""
-        triage(obj.pk, by_id=request.user.pk, state=obj.state, note=obj.triage_note)
+        triage(obj.pk, by_id=request.user.pk, state=obj.state, note=obj.triage_note, accepted_until=obj.accepted_until)
 
     @admin.display(description=gettext_lazy("severity"), ordering="severity_rank")
     def severity_shown(self, finding: Finding) -> str:
@@ -98,7 +141,7 @@ class FindingAdmin(admin.ModelAdmin):
 
     @admin.action(description=gettext_lazy("Accept the risk"), permissions=["change"])
     def accept_risk(self, request: HttpRequest, findings: QuerySet[Finding]) -> None:
-        """It stays as it is."""
+        """It stays as it is, for ever or until the time given."""
         self._triage(request, findings, State.RISK_ACCEPTED)
 
     @admin.action(description=gettext_lazy("Mark as resolved"), permissions=["change"])
@@ -113,12 +156,13 @@ class FindingAdmin(admin.ModelAdmin):
 
     def _triage(self, request: HttpRequest, findings: QuerySet[Finding], state: State) -> None:
         note = request.POST.get("triage_note", "").strip()[:5000] or None
+        until = TriageActionForm.base_fields["accepted_until"].clean(request.POST.get("accepted_until"))
         changed = 0
         refused: list[str] = []
         for finding in findings:
             try:
-                triage(finding.pk, by_id=request.user.pk, state=state, note=note)
-            except TransitionRefused as refusal:
+                triage(finding.pk, by_id=request.user.pk, state=state, note=note, accepted_until=until)
+            except (TransitionRefused, AcceptanceRefused) as refusal:
                 refused.append(f"{finding}: {refusal}")
                 continue
             changed += 1
@@ -145,7 +189,7 @@ class ScanAdmin(ReadOnlyAdmin, admin.ModelAdmin):
     actions = ["scan_again"]
     fields = [
         "targets", "ports", "started_by", "submitted_at", "state", "error", "started_at", "finished_at", "hosts_total",
-        "hosts_up", "open_ports", "findings_new", "findings_resolved", "job",
+        "hosts_up", "open_ports", "findings_new", "findings_resolved", "comparison", "job",
     ]  # fmt: skip
     readonly_fields = fields
 
@@ -188,3 +232,39 @@ class ScanAdmin(ReadOnlyAdmin, admin.ModelAdmin):
     def finished_at(self, scan: Any) -> Any:
         """When it ended."""
         return scan.finished_at
+
+    @admin.display(description=gettext_lazy("compared with the scan before"))
+    def comparison(self, scan: Any) -> str:
+        """What is new and gone since the last completed scan of the same targets."""
+        earlier = previous_scan(scan)
+        if earlier is None:
+            return "-"
+        try:
+            found = compare(scan, earlier)
+        except NotComparable as error:
+            return str(error)
+        link = reverse("admin:security_scan_change", args=[earlier.pk])
+        return format_html(
+            '<a href="{}">{}</a>: {}{}{}',
+            link,
+            _("Scan %d") % earlier.pk,
+            _("%(new)d new, %(gone)d gone, %(unchanged)d unchanged, %(unchecked)d not checked") % _counts(found),
+            _named(_("New"), found.new),
+            _named(_("Gone"), found.gone),
+        )
+
+
+def _counts(found: Comparison) -> dict[str, int]:
+    return {name: len(getattr(found, name)) for name in ("new", "gone", "unchanged", "unchecked")}
+
+
+def _named(heading: str, ids: frozenset[int]) -> str:
+    """A list with links to the gravest."""
+    if not ids:
+        return ""
+    rows = [
+        (reverse("admin:security_finding_change", args=[finding.pk]), finding.get_severity_display(), finding)
+        for finding in worst_findings(ids, MOST_NAMED)
+    ]
+    items = format_html_join("", '<li><a href="{}">{}: {}</a></li>', rows)
+    return format_html("<p>{}</p><ul>{}</ul>", heading, items)

@@ -1,25 +1,32 @@
 """How findings come, go and are judged. Every change of a finding goes through here.
 
-What people decide stands: a scan or a log analysis never undoes a triage, but what was resolved and is seen again is
-open again.
+What people decide stands: a scan or a log analysis never undoes a triage. But what was resolved and is seen again is
+open again, and so is an accepted risk whose time is over.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from types import EllipsisType
 from typing import Any, Final
 
 from django.db import transaction
+from django.urls import reverse
 from django.utils import timezone
 
 from perf.caching import invalidate
+from securenet.accounts.roles import ANALYSTS
 from securenet.network.models import Asset
-from securenet.security.models import Finding
+from securenet.notifications.notify import Message, notify_of
+from securenet.security.models import Finding, Severity
 
 State = Finding.State
 
 TAGS: Final = ("findings",)
+# What people are told of when it comes or comes back.
+NOTIFIED: Final = frozenset({Severity.HIGH.value, Severity.CRITICAL.value})
+MOST_NOTIFICATIONS: Final = 20
 _TITLE_LENGTH: Final = 300
 _SUBJECT_LENGTH: Final = 255
 # What is settled is taken up again before it is settled otherwise.
@@ -37,6 +44,10 @@ class TransitionRefused(Exception):
         )
         self.before = before
         self.after = after
+
+
+class AcceptanceRefused(Exception):
+    """An end was given for an acceptance that there is not, or that would be over at once."""
 
 
 def may_become(before: str, after: str) -> bool:
@@ -123,7 +134,7 @@ def _seen_again(
     """Bring a known finding up to date; says whether it was opened again. An older sight changes only its start."""
     finding.first_seen = min(finding.first_seen, first_seen or seen_at)
     written = {"first_seen"}
-    is_reopened = False
+    is_back = is_accepted_no_more = False
     if seen_at > finding.last_seen:
         for name, value in described.items():
             setattr(finding, name, value)
@@ -132,13 +143,15 @@ def _seen_again(
         finding.last_seen = seen_at
         finding.times_seen += 1
         written |= {*_DESCRIBED, "asset", "subject", "last_seen", "times_seen"}
-        is_reopened = finding.state == State.RESOLVED and _is_after_resolution(finding, seen_at)
-    if is_reopened:
+        is_back = finding.state == State.RESOLVED and _is_after_resolution(finding, seen_at)
+        is_accepted_no_more = finding.is_acceptance_over(seen_at)
+    if is_back or is_accepted_no_more:
         finding.state = State.OPEN
         finding.resolved_at = None
-        written |= {"state", "resolved_at"}
+        finding.regressions += is_back
+        written |= {"state", "resolved_at", "regressions"}
     finding.save(update_fields=written)
-    return is_reopened
+    return is_back or is_accepted_no_more
 
 
 def _is_after_resolution(finding: Finding, seen_at: datetime) -> bool:
@@ -146,13 +159,56 @@ def _is_after_resolution(finding: Finding, seen_at: datetime) -> bool:
 
 
 def resolve(finding_ids: list[int], at: datetime) -> int:
-    """Mark findings as gone; returns how many were still active. Drops no cached answers, as `record_finding`."""
-    gone = Finding.objects.filter(pk__in=finding_ids, state__in=Finding.ACTIVE)
-    return gone.update(state=State.RESOLVED, resolved_at=at)
+    """Mark findings as gone that were looked for ``at`` a time and not seen; returns how many were still active.
+
+    One that was seen or judged by a person since then stays as it is. Drops no cached answers, as `record_finding`.
+    """
+    gone = Finding.objects.filter(pk__in=finding_ids, state__in=Finding.ACTIVE, last_seen__lte=at)
+    return gone.exclude(triaged_at__gt=at).update(state=State.RESOLVED, resolved_at=at)
+
+
+def reopen_accepted(now: datetime | None = None) -> int:
+    """Open the findings whose risk was accepted for a time that has passed; returns how many there were.
+
+    Costs one query where there are none. Who can act is told of the grave ones. ``accepted_until`` stays, so that one
+    sees why they are open again.
+    """
+    now = now or timezone.now()
+    over = Finding.objects.filter(state=State.RISK_ACCEPTED, accepted_until__lte=now)
+    if not over.exists():  # most often; an update would take SQLite's lock for writing
+        return 0
+    with transaction.atomic():
+        reopened = list(over.select_for_update().order_by("-severity_rank", "pk"))
+        over.update(state=State.OPEN)
+        _tell_of_reopened([finding for finding in reopened if finding.severity in NOTIFIED])
+        invalidate(tags=TAGS)
+    return len(reopened)
+
+
+def _tell_of_reopened(findings: list[Finding]) -> None:
+    messages = [
+        Message(
+            title=f"No longer accepted: {finding.title}",
+            body=f"The risk was accepted until {finding.accepted_until:%Y-%m-%d %H:%M} UTC. {finding.triage_note}",
+            severity=finding.severity,
+            link=reverse("security:finding", args=[finding.pk]),
+            key=f"accepted:{finding.pk}:{finding.accepted_until:%Y%m%d%H%M%S}",
+        )
+        for finding in findings[:MOST_NOTIFICATIONS]
+    ]
+    if messages:
+        notify_of(messages, roles=ANALYSTS)
 
 
 @transaction.atomic
-def triage(finding_id: int, *, by_id: Any, state: str | None = None, note: str | None = None) -> Finding:
+def triage(
+    finding_id: int,
+    *,
+    by_id: Any,
+    state: str | None = None,
+    note: str | None = None,
+    accepted_until: datetime | EllipsisType | None = ...,
+) -> Finding:
     """Write a person's judgement of a finding. It is seen by everybody once the transaction has committed.
 
     Args:
@@ -160,24 +216,45 @@ def triage(finding_id: int, *, by_id: Any, state: str | None = None, note: str |
         by_id: primary key of the person.
         state: the new state; None keeps it.
         note: the new note; None keeps it.
+        accepted_until: when the acceptance of the risk ends, aware, None: never; ``...`` keeps it where the risk is
+            accepted already, and is never where it becomes so.
 
     Raises:
         Finding.DoesNotExist: there is none.
         TransitionRefused: the finding cannot go there from where it is.
+        AcceptanceRefused: the end makes no sense; see `refuse_acceptance`.
     """
+    now = timezone.now()
     finding = Finding.objects.select_for_update().get(pk=finding_id)
-    if state is not None:
-        if not may_become(finding.state, state):
-            raise TransitionRefused(finding.state, state)
-        if state == State.RESOLVED and finding.state != State.RESOLVED:
-            finding.resolved_at = timezone.now()
-        elif state != State.RESOLVED:
-            finding.resolved_at = None
-        finding.state = state
+    if finding.is_acceptance_over(now):
+        finding.state = State.OPEN
+    before, after = finding.state, state or finding.state
+    if not may_become(before, after):
+        raise TransitionRefused(before, after)
+    if accepted_until is not ...:
+        refuse_acceptance(after, accepted_until, now)
+        finding.accepted_until = accepted_until
+    elif after != before:
+        finding.accepted_until = None
+    if after == State.RESOLVED and before != State.RESOLVED:
+        finding.resolved_at = now
+    elif after != State.RESOLVED:
+        finding.resolved_at = None
+    finding.state = after
     if note is not None:
         finding.triage_note = note
     finding.triaged_by_id = by_id
-    finding.triaged_at = timezone.now()
-    finding.save(update_fields=["state", "resolved_at", "triage_note", "triaged_by", "triaged_at"])
+    finding.triaged_at = now
+    finding.save(update_fields=["state", "resolved_at", "accepted_until", "triage_note", "triaged_by", "triaged_at"])
     invalidate(tags=TAGS)
     return finding
+
+
+def refuse_acceptance(state: str, accepted_until: datetime | None, now: datetime) -> None:
+    """Raise AcceptanceRefused for an end in the past, and for one of a finding whose risk is not accepted."""
+    if accepted_until is None:
+        return
+    if state != State.RISK_ACCEPTED:
+        raise AcceptanceRefused(f"Only an accepted risk has an end; set the state to {State.RISK_ACCEPTED} as well.")
+    if accepted_until <= now:
+        raise AcceptanceRefused("This time has passed; give one in the future, or none for an acceptance without end.")

@@ -1,7 +1,8 @@
 """The job type ``security_scan``: looks at authorised hosts, and writes what it finds host by host.
 
-Authorisation is checked when a scan is asked for, again when it runs, and again while it runs: a scan may wait for
-hours, and a target that is disabled stops the scans that use it.
+What is gone is resolved at the very end, together with the job's completion. Authorisation is checked when a scan is
+asked for, again when it runs, and again while it runs: a scan may wait for hours, and a target that is disabled stops
+the scans that use it.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from typing import Any
 
 from perf.caching import invalidate
 from perf.jobs import JobFailed, RunningJob, job_type
-from securenet.security.models import Scan
+from securenet.security.findings import reopen_accepted
+from securenet.security.models import Scan, ScanHost
 from securenet.security.scan_params import ScanParams
-from securenet.security.scan_results import store_results
+from securenet.security.scan_results import conclude, store_results
 from securenet.security.scanner import (
     HostResult,
     PinnedAddress,
@@ -39,7 +41,7 @@ def check_targets(user: Any, params: dict[str, Any]) -> None:
 
 
 @job_type(SECURITY_SCAN, params=ScanParams, queue="high", authorise=check_targets)
-def security_scan(job: RunningJob, params: dict[str, Any]) -> dict[str, int]:
+def security_scan(job: RunningJob, params: dict[str, Any]) -> None:
     """Scan, store each host as it is finished, and tell how much was found."""
     try:
         hosts = authorised_hosts(params["targets"], params["ports"])
@@ -53,18 +55,28 @@ def security_scan(job: RunningJob, params: dict[str, Any]) -> dict[str, int]:
             invalidate(tags=TAGS)
     except TargetRefused as refused:
         raise JobFailed(str(refused)) from refused
-    scan.refresh_from_db()
-    return {name: getattr(scan, name) for name in _COUNTS}
+    _complete(job, scan)
 
 
 def _begin(job: RunningJob, hosts: Sequence[PinnedAddress]) -> Scan:
     """The row of this scan. What an earlier attempt made new stays counted; the hosts are counted afresh."""
+    reopen_accepted()
     with job.transaction():
         scan = Scan.objects.select_for_update().get(job=job.job)
         scan.hosts_total = len({host.address for host in hosts})
         scan.hosts_up = scan.open_ports = 0
         scan.save(update_fields=["hosts_total", "hosts_up", "open_ports"])
+        ScanHost.objects.filter(scan=scan).delete()
     return scan
+
+
+def _complete(job: RunningJob, scan: Scan) -> None:
+    """Resolve what is gone and end the job, both or neither: a scan that was cancelled resolves nothing."""
+    with job.transaction():
+        conclude(scan, seen_at=job.job.started_at)
+        scan.refresh_from_db()
+        job.complete({name: getattr(scan, name) for name in _COUNTS})
+        invalidate(tags=TAGS)
 
 
 def _scan(job: RunningJob, hosts: Sequence[PinnedAddress], ports: str) -> Iterator[HostResult]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Final
 
 from django.conf import settings
 from django.core.validators import MaxValueValidator
 from django.db import models
-from django.db.models import Case, F, Value, When
+from django.db.models import Case, F, Q, Value, When
 from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 
@@ -73,7 +74,16 @@ class Finding(models.Model):
     first_seen = models.DateTimeField(_("first seen"))
     last_seen = models.DateTimeField(_("last seen"), db_index=True)
     times_seen = models.PositiveIntegerField(_("times seen"), default=1)
+    regressions = models.PositiveIntegerField(
+        _("regressions"), db_default=0, default=0, help_text=_("How often it came back after it was resolved.")
+    )
     resolved_at = models.DateTimeField(_("resolved"), null=True, blank=True)
+    accepted_until = models.DateTimeField(
+        _("accepted until"),
+        null=True,
+        blank=True,
+        help_text=_("When the acceptance of the risk ends, and the finding is open again; empty: never."),
+    )
     triaged_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         verbose_name=_("triaged by"),
@@ -91,6 +101,11 @@ class Finding(models.Model):
         indexes = [
             models.Index(fields=["state", "-severity_rank"], name="security_finding_state"),
             models.Index(fields=["source", "asset", "state"], name="security_finding_scope"),
+            models.Index(
+                fields=["accepted_until"],
+                name="security_finding_accepted",
+                condition=Q(accepted_until__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -100,6 +115,10 @@ class Finding(models.Model):
     def is_active(self) -> bool:
         """Whether somebody has to do something about it."""
         return self.state in self.ACTIVE
+
+    def is_acceptance_over(self, now: datetime) -> bool:
+        """Whether its risk was accepted for a time that has passed. Until that is written, it still says "accepted"."""
+        return self.state == self.State.RISK_ACCEPTED and self.accepted_until is not None and self.accepted_until <= now
 
 
 class ScanQuerySet(models.QuerySet["Scan"]):
@@ -145,3 +164,24 @@ class Scan(models.Model):
 
     def __str__(self) -> str:
         return ", ".join(self.targets[:3]) + (" …" if len(self.targets) > 3 else "")
+
+
+class ScanHost(models.Model):
+    """What a scan saw of one address that answered; what scans are compared by, and findings are resolved by."""
+
+    scan = models.ForeignKey(Scan, verbose_name=_("scan"), on_delete=models.CASCADE, related_name="hosts")
+    address = models.GenericIPAddressField(_("address"), unpack_ipv4=True)
+    open_ports = models.JSONField(_("open ports"), default=list, help_text=_("TCP ports."))
+    seen = models.JSONField(_("findings seen"), default=list, help_text=_("Ids of findings."))
+    gone = models.JSONField(
+        _("findings gone"), default=list, help_text=_("Ids of findings that it looked for and did not see.")
+    )
+
+    class Meta:
+        ordering = ["scan_id", "address"]
+        verbose_name = _("host of a scan")
+        verbose_name_plural = _("hosts of scans")
+        constraints = [models.UniqueConstraint(fields=["scan", "address"], name="security_scanhost_unique")]
+
+    def __str__(self) -> str:
+        return str(self.address)

@@ -1,6 +1,7 @@
 """Writes what a scan found out about one address: the asset, its services, its findings, and who is told.
 
-One call is one transaction's worth, and doing it again for the same scan changes nothing.
+One call is one transaction's worth, and doing it again for the same scan changes nothing. What is gone is only noted
+here; `conclude` resolves it once the whole scan is through, so that a scan that is cut short resolves nothing.
 """
 
 from __future__ import annotations
@@ -17,12 +18,11 @@ from securenet.accounts.roles import ANALYSTS
 from securenet.network.inventory import OpenPort, record_host
 from securenet.network.models import Asset
 from securenet.notifications.notify import notify
-from securenet.security.findings import record_finding, resolve
-from securenet.security.models import SEVERITY_RANKS, Finding, Scan, Severity
+from securenet.security.findings import NOTIFIED, record_finding, resolve
+from securenet.security.models import SEVERITY_RANKS, Finding, Scan, ScanHost
 from securenet.security.scanner import HostResult, PortResult, PortState
 
 PROTOCOL: Final = "tcp"
-NOTIFIED: Final = frozenset({Severity.HIGH.value, Severity.CRITICAL.value})
 # A host on which more is open is a tarpit or a proxy; its ports would only fill the database.
 MAX_SERVICES: Final = 1024
 
@@ -34,7 +34,6 @@ class Stored:
     hosts_up: int = 0
     open_ports: int = 0
     findings_new: int = 0
-    findings_resolved: int = 0
 
 
 def store_results(scan: Scan, results: Sequence[HostResult], seen_at: datetime) -> Stored:
@@ -51,19 +50,36 @@ def store_results(scan: Scan, results: Sequence[HostResult], seen_at: datetime) 
         asset = _record_asset(reached, seen_at)
         seen, new = _record_findings(asset, reached, seen_at)
         _notify_of(asset, new, scan)
-        stored = Stored(
-            hosts_up=1,
-            open_ports=len({port.port for result in reached for port in result.open_ports}),
-            findings_new=len(new),
-            findings_resolved=_resolve_gone(asset, reached, seen, seen_at),
+        open_ports = sorted({port.port for result in reached for port in result.open_ports})
+        ScanHost.objects.update_or_create(
+            scan=scan,
+            address=asset.address,
+            defaults={
+                "open_ports": open_ports[:MAX_SERVICES],
+                "seen": sorted(seen),
+                "gone": _gone(asset, reached, seen, seen_at),
+            },
         )
+        stored = Stored(hosts_up=1, open_ports=len(open_ports), findings_new=len(new))
     Scan.objects.filter(pk=scan.pk).update(
         hosts_up=F("hosts_up") + stored.hosts_up,
         open_ports=F("open_ports") + stored.open_ports,
         findings_new=F("findings_new") + stored.findings_new,
-        findings_resolved=F("findings_resolved") + stored.findings_resolved,
     )
     return stored
+
+
+def conclude(scan: Scan, seen_at: datetime) -> int:
+    """Resolve what the scan looked for and did not see; to be called in the transaction that completes it.
+
+    Args:
+        scan: the scan; its count of resolved findings is set.
+        seen_at: as for `store_results`.
+    """
+    hosts = ScanHost.objects.filter(scan=scan).values_list("gone", flat=True)
+    resolved = sum(resolve(gone, seen_at) for gone in hosts.iterator(chunk_size=500) if gone)
+    Scan.objects.filter(pk=scan.pk).update(findings_resolved=resolved)
+    return resolved
 
 
 def _record_asset(results: Sequence[HostResult], seen_at: datetime) -> Asset:
@@ -87,16 +103,14 @@ def _record_asset(results: Sequence[HostResult], seen_at: datetime) -> Asset:
     )
 
 
-def _record_findings(asset: Asset, results: Sequence[HostResult], seen_at: datetime) -> tuple[set[str], list[Finding]]:
-    """The fingerprints seen, and the findings that are new or open again."""
-    seen: set[str] = set()
+def _record_findings(asset: Asset, results: Sequence[HostResult], seen_at: datetime) -> tuple[set[int], list[Finding]]:
+    """The ids of the findings seen, and those that are new or open again."""
+    seen: set[int] = set()
     new: list[Finding] = []
     for result in results:
         for issue in result.issues:
-            fingerprint = issue.fingerprint(asset.address)
-            seen.add(fingerprint)
             finding, is_new = record_finding(
-                fingerprint=fingerprint,
+                fingerprint=issue.fingerprint(asset.address),
                 source=Finding.Source.SCAN,
                 check_id=issue.check_id,
                 title=issue.title,
@@ -111,21 +125,20 @@ def _record_findings(asset: Asset, results: Sequence[HostResult], seen_at: datet
                 port=issue.port,
                 protocol=PROTOCOL,
             )
+            seen.add(finding.pk)
             if is_new:
                 new.append(finding)
     return seen, new
 
 
-def _resolve_gone(asset: Asset, results: Sequence[HostResult], seen: Iterable[str], seen_at: datetime) -> int:
-    """Resolve this asset's findings that the scan looked for, under the same name, and did not see."""
-    active = Finding.objects.filter(asset=asset, source=Finding.Source.SCAN, state__in=Finding.ACTIVE)
-    candidates = active.filter(last_seen__lt=seen_at).exclude(fingerprint__in=seen)
-    gone = [
+def _gone(asset: Asset, results: Sequence[HostResult], seen: Iterable[int], seen_at: datetime) -> list[int]:
+    """This asset's findings, in whatever state, that the scan looked for, under the same name, and did not see."""
+    known = Finding.objects.filter(asset=asset, source=Finding.Source.SCAN, last_seen__lt=seen_at)
+    return sorted(
         finding.pk
-        for finding in candidates.only("check_id", "port", "subject")
+        for finding in known.exclude(pk__in=seen).only("check_id", "port", "subject")
         if finding.port is not None and any(_shows_gone(result, finding) for result in results)
-    ]
-    return resolve(gone, seen_at)
+    )
 
 
 def _shows_gone(result: HostResult, finding: Finding) -> bool:

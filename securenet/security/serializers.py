@@ -32,7 +32,7 @@ class FindingSerializer(serializers.ModelSerializer):
         fields = [
             "id", "fingerprint", "title", "description", "advice", "severity", "state", "source", "check_id", "asset",
             "subject", "port", "protocol", "evidence", "confidence", "first_seen", "last_seen", "times_seen",
-            "resolved_at", "triaged_by", "triaged_at", "triage_note",
+            "regressions", "resolved_at", "accepted_until", "triaged_by", "triaged_at", "triage_note",
         ]  # fmt: skip
         read_only_fields = fields
 
@@ -42,10 +42,15 @@ class TriageSerializer(StrictSerializer):
 
     state = serializers.ChoiceField(choices=Finding.State.choices, required=False)
     triage_note = serializers.CharField(max_length=5000, allow_blank=True, required=False)
+    accepted_until = serializers.DateTimeField(
+        required=False,
+        allow_null=True,
+        help_text="When the acceptance of the risk ends, and the finding is open again; null: never.",
+    )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if not attrs:
-            raise serializers.ValidationError("Give state, triage_note or both.")
+            raise serializers.ValidationError("Give state, triage_note, accepted_until or several of them.")
         return attrs
 
 
@@ -67,6 +72,54 @@ class ScanSerializer(serializers.ModelSerializer):
             "finished_at", "hosts_total", "hosts_up", "open_ports", "findings_new", "findings_resolved",
         ]  # fmt: skip
         read_only_fields = fields
+
+
+class FindingBriefSerializer(serializers.ModelSerializer):
+    """A finding without what is long in it."""
+
+    asset = FindingAssetSerializer(read_only=True, allow_null=True)
+
+    class Meta:
+        model = Finding
+        fields = [
+            "id", "fingerprint", "title", "severity", "state", "check_id", "asset", "subject", "port", "protocol",
+            "first_seen", "last_seen",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+
+class OpenPortSerializer(serializers.Serializer):
+    """A TCP port of a host."""
+
+    address = serializers.CharField()
+    port = serializers.IntegerField()
+
+
+class ComparisonCountsSerializer(serializers.Serializer):
+    """How many there are; the lists may hold fewer."""
+
+    new = serializers.IntegerField()
+    gone = serializers.IntegerField()
+    unchanged = serializers.IntegerField()
+    unchecked = serializers.IntegerField()
+    opened = serializers.IntegerField()
+    closed = serializers.IntegerField()
+
+
+class ComparisonSerializer(serializers.Serializer):
+    """A scan beside an earlier one. Each list holds 1000 entries at most, the gravest findings first."""
+
+    scan = serializers.IntegerField()
+    compared_with = serializers.IntegerField(allow_null=True, help_text="Null: there is no earlier scan.")
+    counts = ComparisonCountsSerializer()
+    new = FindingBriefSerializer(many=True, help_text="Seen by this scan, not by the earlier one.")
+    gone = FindingBriefSerializer(many=True, help_text="Looked for by this scan, and not there any more.")
+    unchanged = FindingBriefSerializer(many=True, help_text="Seen by both.")
+    unchecked = FindingBriefSerializer(
+        many=True, help_text="Seen by the earlier scan; this one could not or did not look there."
+    )
+    opened = OpenPortSerializer(many=True, help_text="Open now, and not before.")
+    closed = OpenPortSerializer(many=True, help_text="Open before, tried again, and not open now.")
 
 
 class TopAssetSerializer(serializers.Serializer):

@@ -11,4 +11,5 @@ urlpatterns = [
     path("security/summary", views.SummaryView.as_view(), name="summary"),
     path("security/scans", views.ScansView.as_view(), name="scans"),
     path("security/scans/<int:pk>", views.ScanView.as_view(), name="scan"),
+    path("security/scans/<int:pk>/comparison", views.ComparisonView.as_view(), name="comparison"),
 ]

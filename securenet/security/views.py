@@ -1,6 +1,7 @@
-"""``/api/security/*``: findings and their triage, the summary, and scans.
+"""``/api/security/*``: findings, their triage and export, the summary, scans and what changed between them.
 
-Scans are not cached: their state changes with their jobs, and a stale one would contradict the job's own address.
+Scans are not cached: their state changes with their jobs, and a stale one would contradict the job's own address. A
+comparison is: the scans in it are completed.
 """
 
 from __future__ import annotations
@@ -8,11 +9,14 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import QuerySet
-from django.http import Http404
+from django.http import Http404, HttpResponseBase
+from django.shortcuts import get_object_or_404
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers
 from rest_framework.generics import ListAPIView, RetrieveAPIView
 from rest_framework.permissions import SAFE_METHODS, BasePermission, IsAuthenticated
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -22,26 +26,47 @@ from perf.api.jobs import accepted
 from perf.api.serializers import JobSerializer
 from perf.caching import cache_api_response
 from perf.jobs import submit
+from perf.problems import Problem
 from securenet.accounts.permissions import MayScan, ReadOnlyOrRole
 from securenet.accounts.roles import ANALYSTS
 from securenet.security import summary
+from securenet.security.comparison import NotComparable, compare, previous_scan, report
+from securenet.security.exports import CsvRenderer, ExportRenderer, SarifRenderer, export
 from securenet.security.filters import FindingFilter, ScanFilter
-from securenet.security.findings import TransitionRefused, triage
+from securenet.security.findings import AcceptanceRefused, TransitionRefused, reopen_accepted, triage
 from securenet.security.models import Finding, Scan
 from securenet.security.scan_params import ScanParams
-from securenet.security.serializers import FindingSerializer, ScanSerializer, SummarySerializer, TriageSerializer
+from securenet.security.serializers import (
+    ComparisonSerializer,
+    FindingSerializer,
+    ScanSerializer,
+    SummarySerializer,
+    TriageSerializer,
+)
 from securenet.security.signals import SECURITY_SCAN
 
 
 class FindingsView(ListAPIView):
-    """What is wrong, newest first."""
+    """What is wrong, newest first: as pages of JSON, or all that the filters leave as a file (SARIF 2.1.0, CSV)."""
 
     queryset = Finding.objects.order_by("-pk").select_related("asset", "triaged_by")
     serializer_class = FindingSerializer
     filterset_class = FindingFilter
+    renderer_classes = [JSONRenderer, SarifRenderer, CsvRenderer]
 
+    @extend_schema(
+        responses={
+            (200, JSONRenderer.media_type): FindingSerializer(many=True),
+            (200, SarifRenderer.media_type): OpenApiResponse(OpenApiTypes.OBJECT, "A SARIF 2.1.0 log of all of them."),
+            (200, CsvRenderer.media_type): OpenApiResponse(OpenApiTypes.STR, "All of them, a row each."),
+        }
+    )
     @cache_api_response(tags=["findings"])
-    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        reopen_accepted()
+        renderer = request.accepted_renderer
+        if isinstance(renderer, ExportRenderer):
+            return export(renderer, self.filter_queryset(self.get_queryset()))
         return super().get(request, *args, **kwargs)
 
 
@@ -54,6 +79,7 @@ class FindingView(RetrieveAPIView):
 
     @cache_api_response(tags=["findings"])
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        reopen_accepted()
         return super().get(request, *args, **kwargs)
 
     @extend_schema(request=TriageSerializer, responses={200: FindingSerializer})
@@ -62,12 +88,21 @@ class FindingView(RetrieveAPIView):
         serializer.is_valid(raise_exception=True)
         judgement = serializer.validated_data
         try:
-            triage(pk, by_id=request.user.pk, state=judgement.get("state"), note=judgement.get("triage_note"))
+            triage(
+                pk,
+                by_id=request.user.pk,
+                state=judgement.get("state"),
+                note=judgement.get("triage_note"),
+                accepted_until=judgement.get("accepted_until", ...),
+            )
         except Finding.DoesNotExist as error:
             raise Http404("There is no such finding.") from error
         except TransitionRefused as refused:
             detail = serializers.ErrorDetail(str(refused), "transition_refused")
             raise serializers.ValidationError({"state": [detail]}) from refused
+        except AcceptanceRefused as refused:
+            detail = serializers.ErrorDetail(str(refused), "acceptance_refused")
+            raise serializers.ValidationError({"accepted_until": [detail]}) from refused
         return Response(FindingSerializer(self.get_object()).data)
 
 
@@ -79,6 +114,7 @@ class SummaryView(APIView):
     @extend_schema(responses={200: SummarySerializer})
     @cache_api_response(tags=["findings"])
     def get(self, request: Request) -> Response:
+        reopen_accepted()
         numbers = {**summary.counts(), "top_assets": summary.top_assets(), "newest": summary.newest()}
         return Response(SummarySerializer(numbers).data)
 
@@ -116,6 +152,47 @@ class ScanView(RetrieveAPIView):
 
     def get_queryset(self) -> QuerySet[Scan]:
         return _scans()
+
+
+class ComparisonView(APIView):
+    """What changed between two scans."""
+
+    permission_classes = [IsAuthenticated]
+
+    @extend_schema(
+        parameters=[
+            OpenApiParameter(
+                "with",
+                OpenApiTypes.INT,
+                description="Id of an earlier scan. By default the last completed one of the same targets before it.",
+            )
+        ],
+        responses={200: ComparisonSerializer, 409: OpenApiResponse(description="One of them is not completed.")},
+    )
+    @cache_api_response(tags=["findings", "scans"])
+    def get(self, request: Request, pk: int) -> Response:
+        scan = get_object_or_404(_scans(), pk=pk)
+        named = request.query_params.get("with")
+        try:
+            earlier = previous_scan(scan) if named is None else _earlier_scan(scan, named)
+            comparison = compare(scan, earlier)
+        except NotComparable as error:
+            raise Problem(409, "Not comparable", str(error)) from error
+        return Response(ComparisonSerializer(report(scan, earlier, comparison)).data)
+
+
+def _earlier_scan(scan: Scan, named: str) -> Scan:
+    """The scan with the id that the client gave; it must be an earlier one."""
+    try:
+        pk = serializers.IntegerField(min_value=1, max_value=2**63 - 1).run_validation(named)
+    except serializers.ValidationError as error:
+        raise serializers.ValidationError({"with": error.detail}) from error
+    earlier: Scan | None = _scans().filter(pk=pk).first()
+    if earlier is None:
+        raise serializers.ValidationError({"with": f"There is no scan {pk}."})
+    if earlier.pk > scan.pk:
+        raise serializers.ValidationError({"with": f"Scan {pk} is the later one; ask for its comparison."})
+    return earlier
 
 
 def _scans() -> QuerySet[Scan]:

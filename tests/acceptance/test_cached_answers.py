@@ -41,7 +41,11 @@ def with_cache_off(site: Site) -> Iterator[None]:
 
 @pytest.fixture
 def answers(site: Site, rows: dict[str, Any]) -> dict[tuple[str, str, int], httpx.Response]:  # noqa: F811
-    """Each path for each role, twice: the second answer comes from the cache where there is one."""
+    """Each path for each role, twice: the second answer comes from the cache where there is one.
+
+    Nothing is left from before: within their TTL, answers may be older than what other tests have done since.
+    """
+    site.shell("from perf.caching import invalidate; invalidate(everything=True)")
     return _ask_all(site, rows)
 
 

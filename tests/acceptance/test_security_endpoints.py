@@ -18,7 +18,7 @@ from tests.servers.ports import free_port
 FINDING_MEMBERS = {
     "id", "fingerprint", "title", "description", "advice", "severity", "state", "source", "check_id", "asset",
     "subject", "port", "protocol", "evidence", "confidence", "first_seen", "last_seen", "times_seen", "resolved_at",
-    "triaged_by", "triaged_at", "triage_note",
+    "triaged_by", "triaged_at", "triage_note", "accepted_until", "regressions",
 }  # fmt: skip
 
 

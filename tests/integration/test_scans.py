@@ -20,7 +20,7 @@ from securenet.network.models import Asset, ScanTarget, Service
 from securenet.notifications.models import Notification
 from securenet.security.models import Finding, Scan
 from securenet.security.scan_params import DEFAULT_PORTS
-from securenet.security.scan_results import store_results
+from securenet.security.scan_results import conclude, store_results
 from securenet.security.scanner import HostResult, Issue, PortResult, PortState
 from securenet.security.scanner import Severity as IssueSeverity
 from tests.integration.people import client_of, fields_of, given_user, staff_client
@@ -221,7 +221,7 @@ def test_a_service_that_is_gone_resolves_its_findings_and_its_return_reopens_the
     with serving(greeting(SSH), port=port):
         job = scanned(str(port))
     assert job.result["findings_new"] == count == Finding.objects.count()
-    assert set(Finding.objects.values_list("state", flat=True)) == {"open"}
+    assert set(Finding.objects.values_list("state", "regressions")) == {("open", 1)}
 
 
 @pytest.mark.usefixtures("loopback")
@@ -350,7 +350,10 @@ def test_less_serious_findings_bother_nobody():
 def state_after(result: HostResult) -> str:
     """The state of a finding at port 443 after another scan came to `result`."""
     store_results(given_scan(), [result_with(issue_of())], NOW)
-    store_results(given_scan(), [result], NOW + timedelta(hours=1))
+    scan, later = given_scan(), NOW + timedelta(hours=1)
+    store_results(scan, [result], later)
+    assert Finding.objects.get().state == "open", "resolved before the scan was through"
+    conclude(scan, later)
     return Finding.objects.get().state
 
 
@@ -378,7 +381,9 @@ def test_one_address_under_two_names_keeps_what_one_of_them_shows():
     good = result_with(checks=frozenset({"some-check"}), hostname="good.example")
     bad = result_with(issue_of(), hostname="bad.example")
     for hours, results in enumerate(([bad, good], [good, bad])):
-        store_results(given_scan(), results, NOW + timedelta(hours=hours))
+        scan, seen_at = given_scan(), NOW + timedelta(hours=hours)
+        store_results(scan, results, seen_at)
+        conclude(scan, seen_at)
         assert Finding.objects.get().state == "open"
     assert Asset.objects.count() == 1
 
