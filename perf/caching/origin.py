@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from django.http import HttpResponseBase
 from django.utils.http import parse_http_date_safe
 
-_DIRECTIVE = re.compile(r'\s*([\w!#$%&\'*+.^`|~-]+)\s*(?:=\s*("[^"]*"|[^\s,;]*))?\s*(?:[,;]|$)')
+# Whatever stands between them: a missing comma must not hide a ``private``.
+_DIRECTIVE = re.compile(r'([\w!#$%&\'*+.^`|~-]+)(?:\s*=\s*("[^"]*"|[^\s,;]*))?')
 _FORBID_STALE = {"must-revalidate", "proxy-revalidate", "s-maxage"}
 
 
@@ -26,8 +27,9 @@ class OriginFreshness:
 
 
 def directives(response: HttpResponseBase) -> dict[str, str]:
-    """The directives of Cache-Control in lower case, with their values."""
-    return {name.lower(): value.strip('"') for name, value in _DIRECTIVE.findall(response.get("Cache-Control", ""))}
+    """The directives of Cache-Control in lower case, with values; of a repeated one the first (RFC 9111, 4.2.1)."""
+    found = _DIRECTIVE.findall(response.get("Cache-Control", ""))
+    return {name.lower(): value.strip('"') for name, value in reversed(found)}
 
 
 def origin_freshness(response: HttpResponseBase) -> OriginFreshness:
