@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from django.utils import timezone, translation
 from django_redis import get_redis_connection
 
 from perf.caching.local_copies import local_copies
@@ -35,3 +36,6 @@ def forget_process_state() -> None:
     local_copies.clear()
     limiter.__init__()
     notes.take()
+    # Django's test client leaves on what a request in this thread activated.
+    translation.deactivate()
+    timezone.deactivate()
