@@ -14,8 +14,13 @@ TESTS := -n auto -m "not chaos and not bench"
 CLUSTER_TESTS := $(filter-out $(foreach name,dashboard job_api job_pages job_timeline jobs logs network \
 	notifications redis_topologies scans security work_horses,\
 	tests/integration/test_$(name).py),$(wildcard tests/integration/test_*.py))
-# And these on PostgreSQL: all that write to a database, in one process or through the web server.
-POSTGRES_TESTS := tests/integration $(filter-out $(foreach name,bad_input install response_headers run run_topologies, \
+# And these on PostgreSQL: all that write to a database, in one process or through the web server; not those whose
+# matter is between a process and Redis.
+POSTGRES_TESTS := $(filter-out $(foreach name,cache_freshness cache_identity cache_tools cache_traps_http \
+	cache_traps_origin cache_traps_store client_floods drf_conventions exact_limits limit_algorithms limited_callables \
+	rate_limits redis_topologies response_cache store_failure,\
+	tests/integration/test_$(name).py),$(wildcard tests/integration/test_*.py)) \
+	$(filter-out $(foreach name,bad_input http_surface install response_headers run run_topologies, \
 	tests/acceptance/test_$(name).py),$(wildcard tests/acceptance/test_*.py))
 # More arguments for pytest: make test ARGS="tests/unit -k sliding"
 ARGS ?=
