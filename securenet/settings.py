@@ -30,6 +30,7 @@ INSTALLED_APPS = [
     "securenet.accounts",
     "securenet.network",
     "securenet.security",
+    "securenet.vulnerabilities",
     "securenet.logs",
     "securenet.notifications",
     "securenet.dashboard",

@@ -14,6 +14,7 @@ from securenet.logs.parsers import Kind
 from securenet.network.models import Asset, Service
 from securenet.security.findings import reopen_accepted
 from securenet.security.models import Finding, Scan, Severity
+from securenet.vulnerabilities.knowledge import data_age
 
 # Days that an open finding may be old, per group; the last group has no end.
 AGE_GROUPS = (("under_1_day", 1), ("under_7_days", 7), ("under_30_days", 30))
@@ -45,6 +46,7 @@ def posture(now: datetime | None = None) -> dict[str, Any]:
         "events": {"per_hour": _per_hour(now), "top_attack_sources": _top_sources(now)},
         "last_scan": _last_scan(),
         "last_analysis": last_analysis(now),
+        "vulnerability_data": data_age(now),
     }
 
 

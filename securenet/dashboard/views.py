@@ -48,7 +48,7 @@ class CachedDashboardView(APIView):
     """The same from the cache; keeps the log analysis behind it young."""
 
     @extend_schema(responses={200: dict[str, Any]})
-    @cache_api_response(tags=["dashboard", "findings", "assets", "scans"])
+    @cache_api_response(tags=["dashboard", "findings", "assets", "scans", "vulnerabilities"])
     def get(self, request: Request) -> Response:
         data = posture()
         last = data["last_analysis"]

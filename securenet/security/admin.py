@@ -87,11 +87,12 @@ class FindingAdmin(admin.ModelAdmin):
     actions = ["acknowledge", "mark_false_positive", "accept_risk", "mark_resolved", "reopen"]
     readonly_fields = [
         "title", "severity", "description", "advice", "asset", "subject", "port", "protocol", "source", "check_id",
-        "confidence", "evidence_shown", "first_seen", "last_seen", "times_seen", "regressions", "resolved_at",
+        "confidence", "cvss_score", "cvss_vector", "evidence_shown", "first_seen", "last_seen", "times_seen",
+        "regressions", "resolved_at",
         "triaged_by", "triaged_at", "fingerprint",
     ]  # fmt: skip
     fieldsets = [
-        (None, {"fields": ["title", "severity", "description", "advice"]}),
+        (None, {"fields": ["title", "severity", "cvss_score", "cvss_vector", "description", "advice"]}),
         (
             gettext_lazy("Triage"),
             {"fields": ["state", "accepted_until", "triage_note", "triaged_by", "triaged_at", "resolved_at"]},

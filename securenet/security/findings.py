@@ -31,7 +31,10 @@ _TITLE_LENGTH: Final = 300
 _SUBJECT_LENGTH: Final = 255
 # What is settled is taken up again before it is settled otherwise.
 _UNDECIDED: Final = frozenset({State.OPEN, State.ACKNOWLEDGED})
-_DESCRIBED: Final = ("title", "description", "advice", "severity", "confidence", "evidence", "port", "protocol")
+_DESCRIBED: Final = (
+    "title", "description", "advice", "severity", "confidence", "cvss_vector", "cvss_score", "evidence", "port",
+    "protocol",
+)  # fmt: skip
 
 
 class TransitionRefused(Exception):
@@ -73,6 +76,8 @@ def record_finding(
     port: int | None = None,
     protocol: str = "",
     first_seen: datetime | None = None,
+    cvss_vector: str = "",
+    cvss_score: float | None = None,
 ) -> tuple[Finding, bool]:
     """Note that something was seen: a new finding, or one more sight of a known one.
 
@@ -92,6 +97,7 @@ def record_finding(
         subject: whom or what it is about, in a few words: a host, an attacker's address.
         port, protocol: where, if at a port.
         first_seen: when it began, if before ``seen_at``.
+        cvss_vector, cvss_score: where one applies.
 
     Returns:
         The finding, and whether it is new or open again.
@@ -102,6 +108,8 @@ def record_finding(
         "advice": advice,
         "severity": str(severity),
         "confidence": confidence,
+        "cvss_vector": cvss_vector,
+        "cvss_score": cvss_score,
         "evidence": dict(evidence),
         "port": port,
         "protocol": protocol,

@@ -15,6 +15,7 @@ from perf.caching import invalidate
 from perf.jobs import JobFailed, RunningJob, job_type
 from securenet.security.findings import reopen_accepted
 from securenet.security.models import Scan, ScanHost
+from securenet.security.scan_checks import checks_now
 from securenet.security.scan_params import ScanParams
 from securenet.security.scan_results import conclude, store_results
 from securenet.security.scanner import (
@@ -27,6 +28,7 @@ from securenet.security.scanner import (
 )
 from securenet.security.scopes import authorised_hosts, current_scopes, problem_of, refuse_withdrawn
 from securenet.security.signals import SECURITY_SCAN
+from securenet.vulnerabilities.knowledge import data_age
 
 TAGS = ("findings", "assets", "scans")
 _COUNTS = ("hosts_total", "hosts_up", "open_ports", "findings_new", "findings_resolved")
@@ -75,8 +77,17 @@ def _complete(job: RunningJob, scan: Scan) -> None:
     with job.transaction():
         conclude(scan, seen_at=job.job.started_at)
         scan.refresh_from_db()
-        job.complete({name: getattr(scan, name) for name in _COUNTS})
+        job.complete({**{name: getattr(scan, name) for name in _COUNTS}, "vulnerability_data": _data_used(job)})
         invalidate(tags=TAGS)
+
+
+def _data_used(job: RunningJob) -> list[dict[str, Any]]:
+    """The vulnerability data that versions were judged by, and how old they were when the scan began."""
+    used = data_age(job.job.started_at)
+    return [
+        {**feed, "published_at": feed["published_at"].isoformat(), "imported_at": feed["imported_at"].isoformat()}
+        for feed in used
+    ]
 
 
 def _scan(job: RunningJob, hosts: Sequence[PinnedAddress], ports: str) -> Iterator[HostResult]:
@@ -87,7 +98,8 @@ def _scan(job: RunningJob, hosts: Sequence[PinnedAddress], ports: str) -> Iterat
     def on_progress(done: int, total: int, message: str) -> None:
         job.progress(done / total if total else 1.0, message)
 
-    for result in run_scan(ScanPlan(tuple(ordered), PortSet.parse(ports)), on_progress):
+    plan = ScanPlan(tuple(ordered), PortSet.parse(ports), checks=checks_now())
+    for result in run_scan(plan, on_progress):
         yield result
         now = current_scopes()
         if now != scopes:

@@ -71,6 +71,8 @@ class Finding(models.Model):
     confidence = models.PositiveSmallIntegerField(
         _("confidence"), default=100, validators=[MaxValueValidator(100)], help_text=_("Percent.")
     )
+    cvss_vector = models.CharField(_("CVSS vector"), max_length=200, blank=True, db_default="", default="")
+    cvss_score = models.FloatField(_("CVSS score"), null=True, blank=True)
     first_seen = models.DateTimeField(_("first seen"))
     last_seen = models.DateTimeField(_("last seen"), db_index=True)
     times_seen = models.PositiveIntegerField(_("times seen"), default=1)
@@ -152,6 +154,15 @@ class Scan(models.Model):
     open_ports = models.PositiveIntegerField(_("open ports"), default=0)
     findings_new = models.PositiveIntegerField(_("new findings"), default=0)
     findings_resolved = models.PositiveIntegerField(_("resolved findings"), default=0)
+    imported_from = models.CharField(
+        _("imported from"),
+        max_length=64,
+        blank=True,
+        db_default="",
+        default="",
+        db_index=True,
+        help_text=_("SHA-256 of the file it was imported from; empty for one that was carried out here."),
+    )
     kept_state = models.CharField(max_length=10, blank=True, editable=False)
     kept_started_at = models.DateTimeField(null=True, editable=False)
     kept_finished_at = models.DateTimeField(null=True, editable=False)

@@ -63,6 +63,7 @@ def result_of(finding: Finding, rule_index: int) -> dict[str, Any]:
             "state": finding.state,
             "source": finding.source,
             "confidence": finding.confidence,
+            **_cvss(finding),
             "timesSeen": finding.times_seen,
             "regressions": finding.regressions,
             "evidence": finding.evidence,
@@ -71,6 +72,13 @@ def result_of(finding: Finding, rule_index: int) -> dict[str, Any]:
     if place := _host(finding):
         result["locations"] = [_location(place, finding)]
     return result
+
+
+def _cvss(finding: Finding) -> dict[str, str]:
+    """``security-severity`` is the property by which viewers sort."""
+    if finding.cvss_score is None:
+        return {}
+    return {"security-severity": f"{finding.cvss_score:.1f}", "cvssVector": finding.cvss_vector}
 
 
 def _suppression(finding: Finding) -> dict[str, str]:

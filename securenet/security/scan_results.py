@@ -124,6 +124,8 @@ def _record_findings(asset: Asset, results: Sequence[HostResult], seen_at: datet
                 subject=_called(result),
                 port=issue.port,
                 protocol=PROTOCOL,
+                cvss_vector=issue.cvss,
+                cvss_score=issue.base_score,
             )
             seen.add(finding.pk)
             if is_new:

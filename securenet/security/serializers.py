@@ -31,7 +31,8 @@ class FindingSerializer(serializers.ModelSerializer):
         model = Finding
         fields = [
             "id", "fingerprint", "title", "description", "advice", "severity", "state", "source", "check_id", "asset",
-            "subject", "port", "protocol", "evidence", "confidence", "first_seen", "last_seen", "times_seen",
+            "subject", "port", "protocol", "evidence", "confidence", "cvss_vector", "cvss_score",
+            "first_seen", "last_seen", "times_seen",
             "regressions", "resolved_at", "accepted_until", "triaged_by", "triaged_at", "triage_note",
         ]  # fmt: skip
         read_only_fields = fields
@@ -134,6 +135,17 @@ class TopAssetSerializer(serializers.Serializer):
     worst_severity = serializers.CharField(help_text="A severity.")
 
 
+class FeedAgeSerializer(serializers.Serializer):
+    """Vulnerability data that versions are judged by, and how old they are."""
+
+    feed = serializers.CharField()
+    name = serializers.CharField()
+    published_at = serializers.DateTimeField()
+    imported_at = serializers.DateTimeField()
+    age_days = serializers.IntegerField()
+    records = serializers.IntegerField()
+
+
 class SummarySerializer(serializers.Serializer):
     """The findings in numbers."""
 
@@ -142,3 +154,4 @@ class SummarySerializer(serializers.Serializer):
     by_state = serializers.DictField(child=serializers.IntegerField())
     top_assets = TopAssetSerializer(many=True)
     newest = FindingSerializer(many=True)
+    vulnerability_data = FeedAgeSerializer(many=True)

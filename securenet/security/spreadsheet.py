@@ -16,8 +16,8 @@ from securenet.security.models import Finding
 
 COLUMNS: Final = (
     "id", "title", "severity", "state", "source", "check_id", "address", "hostname", "subject", "port", "protocol",
-    "confidence", "first_seen", "last_seen", "times_seen", "regressions", "resolved_at", "accepted_until",
-    "triaged_by", "triaged_at", "triage_note", "description", "advice", "evidence", "fingerprint",
+    "confidence", "cvss_score", "cvss_vector", "first_seen", "last_seen", "times_seen", "regressions", "resolved_at",
+    "accepted_until", "triaged_by", "triaged_at", "triage_note", "description", "advice", "evidence", "fingerprint",
 )  # fmt: skip
 # What begins a formula, also as a full-width character, and what some programs skip before they look for one; see
 # OWASP, "CSV Injection".

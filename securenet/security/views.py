@@ -44,6 +44,7 @@ from securenet.security.serializers import (
     TriageSerializer,
 )
 from securenet.security.signals import SECURITY_SCAN
+from securenet.vulnerabilities.knowledge import data_age
 
 
 class FindingsView(ListAPIView):
@@ -112,10 +113,11 @@ class SummaryView(APIView):
     permission_classes = [IsAuthenticated]
 
     @extend_schema(responses={200: SummarySerializer})
-    @cache_api_response(tags=["findings"])
+    @cache_api_response(tags=["findings", "vulnerabilities"])
     def get(self, request: Request) -> Response:
         reopen_accepted()
         numbers = {**summary.counts(), "top_assets": summary.top_assets(), "newest": summary.newest()}
+        numbers["vulnerability_data"] = data_age()
         return Response(SummarySerializer(numbers).data)
 
 

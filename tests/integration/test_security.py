@@ -271,7 +271,7 @@ def test_the_summary_counts_and_names_the_worst_assets_and_the_newest(django_ass
     resolve([given_finding(4, severity="critical", asset=web).pk], NOW)
     client = client_of("viewer")
     client.get(FINDINGS)
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(5):
         body = client.get(SUMMARY).json()
     assert body["by_severity"] == {"info": 0, "low": 2, "medium": 0, "high": 0, "critical": 2}
     assert body["active_by_severity"] == {"info": 0, "low": 2, "medium": 0, "high": 0, "critical": 1}

@@ -16,7 +16,7 @@ from typing import Final
 
 from .addresses import Address
 from .authorisation import PinnedAddress
-from .checks import assess
+from .checks import Check, all_checks, assess
 from .connect import HEARTBEAT, ConnectLimits, ConnectResult, HostPorts, PortState, connect_scan
 from .conversation import Endpoint, ProbeLimits
 from .identify import identify
@@ -46,7 +46,8 @@ class ScanPlan:
 
     hosts: as `authorise` gave them; ports: tried on each; hosts_at_once: scanned side by side; try_first: on
     addresses that were part of a block, this many ports (common ones first) must show a sign of life before
-    the rest is tried (0: always try all); identify_at_most: open ports per host that are talked to.
+    the rest is tried (0: always try all); identify_at_most: open ports per host that are talked to; checks:
+    what they are judged by.
     Raises TargetRefused if a host's authorisation does not cover the ports.
     """
 
@@ -57,6 +58,7 @@ class ScanPlan:
     identify_at_most: int = 256
     connect: ConnectLimits = field(default_factory=ConnectLimits)
     probe: ProbeLimits = field(default_factory=ProbeLimits)
+    checks: tuple[Check, ...] = field(default_factory=all_checks)
 
     def __post_init__(self) -> None:
         hosts = {host.scope: host for host in self.hosts}
@@ -104,7 +106,7 @@ class _GroupScan:
         results = self._connect_all()
         observations = self._observe([target for host in self._group for target in self._open(host, results)])
         for host in self._group:
-            yield _host_result(host, results[host.address], observations)
+            yield _host_result(host, results[host.address], observations, self._plan.checks)
 
     def _connect_all(self) -> Results:
         """Try all ports of all addresses, but of silent addresses in blocks only the likely ones."""
@@ -188,7 +190,9 @@ async def _wait(pending: Tasks) -> tuple[Tasks, Tasks]:
     return await asyncio.wait(pending, timeout=HEARTBEAT)
 
 
-def _host_result(host: PinnedAddress, results: Sequence[ConnectResult], observations: Observations) -> HostResult:
+def _host_result(
+    host: PinnedAddress, results: Sequence[ConnectResult], observations: Observations, checks: Sequence[Check]
+) -> HostResult:
     ports: list[PortResult] = []
     issues: list[Issue] = []
     for result in results:
@@ -196,7 +200,7 @@ def _host_result(host: PinnedAddress, results: Sequence[ConnectResult], observat
         if observation is None:
             ports.append(PortResult(result.port, result.state, rtt=result.rtt))
             continue
-        assessment = assess(observation)
+        assessment = assess(observation, checks)
         issues.extend(assessment.issues)
         ports.append(
             PortResult(
