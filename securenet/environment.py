@@ -92,6 +92,19 @@ def database() -> dict[str, object]:
     return settings
 
 
+def log_files() -> list[str]:
+    """The log files that are followed: ``LOG_FILES``, absolute paths with colons between them, perhaps with ``*``.
+
+    Raises:
+        ImproperlyConfigured: a path is relative: workers and commands run in different folders.
+    """
+    paths = [path for path in env.str("LOG_FILES", default="").split(":") if path]
+    for path in paths:
+        if not os.path.isabs(path):
+            raise ImproperlyConfigured(f"LOG_FILES names {path!r}; write the whole path, from / on.")
+    return paths
+
+
 def redis_address() -> RedisAddress:
     """Where policies, limits and cache are: ``REDIS_URL``, by default the socket that ``make run`` opens.
 

@@ -171,6 +171,9 @@ PERF_IDENTITY_LIFETIME = SIMPLE_JWT["ACCESS_TOKEN_LIFETIME"].total_seconds() + 6
 PERF_IDENTITY_VERSIONS = "securenet.accounts.identity.recent_versions"
 PERF_ADMIN_ROLES = ["platform_owner", "security_admin"]
 
+# Log files that are followed: paths, perhaps with wildcards.
+SECURENET_LOG_FILES = environment.log_files()
+
 # Networks from which /metrics may be read without signing in.
 METRICS_NETWORKS = env.list("METRICS_NETWORKS", default=["127.0.0.0/8", "::1/128"])
 
@@ -200,5 +203,6 @@ LOGGING = {
         "django.request": {"level": "ERROR"},
         "django.security.DisallowedHost": {"level": "CRITICAL"},
         "httpx": {"level": "WARNING"},
+        "drain3": {"level": "WARNING"},
     },
 }

@@ -23,7 +23,7 @@ ADMINS: Final = frozenset({PLATFORM_OWNER, SECURITY_ADMIN})
 ANALYSTS: Final = ADMINS | {SOC_ANALYST}
 
 USER_ADMINISTRATION: Final = ("accounts", "auth")  # app labels
-PRODUCT_APPS: Final = ("network", "security", "logs", "notifications", "dashboard")
+PRODUCT_APPS: Final = ("network", "security", "vulnerabilities", "logs", "notifications", "dashboard")
 
 _EVERYTHING: Final = Q()
 _VIEW_PRODUCT: Final = Q(content_type__app_label__in=PRODUCT_APPS, codename__startswith="view_")

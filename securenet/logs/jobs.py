@@ -18,7 +18,10 @@ from perf.caching import invalidate
 from perf.jobs import RunningJob, job_type
 from securenet.accounts.roles import ANALYSTS
 from securenet.logs.analysis import AnalysisReport, analyse
-from securenet.logs.detectors import PRIVILEGED_USERS, Detection, PastLogins, Severity, default_detectors
+from securenet.logs.detector_settings import configuration_now
+from securenet.logs.detectors import PRIVILEGED_USERS, Detection, PastLogins, Severity, configured_detectors
+from securenet.logs.evidence import lines_of
+from securenet.logs.growth import grown
 from securenet.logs.ingest import event_of
 from securenet.logs.models import AnalysisRun, LogEvent
 from securenet.logs.parsers import Kind
@@ -49,6 +52,7 @@ ADVICE = {
     "request_burst": "Limit the rate of the source, or block it, unless it is a gateway or a crawler you want.",
     "login_after_failures": "Treat the account as taken over: end its sessions, change its password, see what it did.",
     "path_scan": "Block the source, and make sure that none of the paths it asked for exists.",
+    "rate_anomaly": "Look at what else happened at that time; if the new rate is to stay, nothing has to be done.",
     "error_burst": "Look at the service's own log for what it stumbles over.",
 }
 
@@ -60,9 +64,11 @@ def log_analysis(job: RunningJob, params: dict[str, Any]) -> dict[str, Any] | No
     since = _since(params, started)
     source = params.get("source", "")
     events = events_of(job, since=since, source=source)
-    report = analyse(events, default_detectors(_past(since)))
+    report = analyse(events, configured_detectors(configuration_now(), _past(since)))
+    lines = [lines_of(detection, since=since, source=source) for detection in report.detections]
     with job.transaction():
-        new = [finding for detection in report.detections if (finding := _recorded(detection)) is not None]
+        recorded = (_recorded(detection, shown) for detection, shown in zip(report.detections, lines, strict=True))
+        new = [finding for finding in recorded if finding is not None]
         _tell([finding for finding in new if finding.severity in SERIOUS], job)
         run = AnalysisRun.objects.create(
             job=job.job,
@@ -126,7 +132,7 @@ def _arrival(row: LogEvent) -> Arrival:
     return Arrival(event_of(row), row.source, row.received_at)
 
 
-def _recorded(detection: Detection) -> Finding | None:
+def _recorded(detection: Detection, lines: list[str]) -> Finding | None:
     """The finding if it is new or open again."""
     finding, is_new = record_finding(
         fingerprint=detection.fingerprint,
@@ -137,12 +143,18 @@ def _recorded(detection: Detection) -> Finding | None:
         advice=ADVICE.get(detection.detector, ""),
         severity=str(detection.severity),
         confidence=CONFIDENCE,
-        evidence={**detection.evidence, "count": detection.count, "episodes": detection.episodes},
+        evidence=_evidence(detection, lines),
         seen_at=detection.last_seen,
         subject=detection.subject,
         first_seen=detection.first_seen,
+        grow=grown,
     )
     return finding if is_new else None
+
+
+def _evidence(detection: Detection, lines: list[str]) -> dict[str, Any]:
+    evidence = {**detection.evidence, "count": detection.count, "episodes": detection.episodes, "lines": lines}
+    return {**evidence, "by_hour": dict(detection.by_hour)} if detection.by_hour else evidence
 
 
 def _tell(findings: Sequence[Finding], job: RunningJob) -> None:

@@ -59,3 +59,41 @@ class AnalysisRun(models.Model):
 
     def __str__(self) -> str:
         return f"{self.events} events, {self.detections} detections"
+
+
+class DetectorSettings(models.Model):
+    """How a detector is set. A detector without a row is on, with its defaults."""
+
+    detector = models.CharField(_("detector"), max_length=64, unique=True, editable=False)
+    enabled = models.BooleanField(_("enabled"), default=True)
+    thresholds = models.JSONField(_("thresholds"), default=dict, blank=True)
+    changed_at = models.DateTimeField(_("changed"), auto_now=True)
+
+    class Meta:
+        ordering = ["detector"]
+        verbose_name = _("detector")
+        verbose_name_plural = _("detectors")
+
+    def __str__(self) -> str:
+        return str(self.detector)
+
+
+class FollowedFile(models.Model):
+    """How far a log file has been taken in."""
+
+    path = models.CharField(_("path"), max_length=1024, unique=True)
+    device = models.CharField(_("device"), max_length=20)
+    inode = models.CharField(_("inode"), max_length=20)
+    head_length = models.PositiveIntegerField(_("bytes of the head"), default=0)
+    head_digest = models.CharField(
+        _("digest of the head"), max_length=64, blank=True, help_text=_("SHA-256 of its first bytes: tells the file.")
+    )
+    offset = models.BigIntegerField(_("bytes taken in"), default=0)
+    updated_at = models.DateTimeField(_("updated"), auto_now=True)
+
+    class Meta:
+        ordering = ["path"]
+        verbose_name = _("followed file")
+
+    def __str__(self) -> str:
+        return str(self.path)

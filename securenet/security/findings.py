@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from types import EllipsisType
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from django.db import transaction
 from django.urls import reverse
@@ -19,9 +19,18 @@ from perf.caching import invalidate
 from securenet.accounts.roles import ANALYSTS
 from securenet.network.models import Asset
 from securenet.notifications.notify import Message, notify_of
-from securenet.security.models import Finding, Severity
+from securenet.security.models import SEVERITY_RANKS, Finding, Severity
 
 State = Finding.State
+
+
+class Grow(Protocol):
+    """Makes one evidence of two sights of the same matter; see `securenet.logs.growth.grown`."""
+
+    def __call__(
+        self, older: Mapping[str, Any], newer: Mapping[str, Any], *, are_apart: bool
+    ) -> dict[str, Any]: ...  # pragma: no cover
+
 
 TAGS: Final = ("findings",)
 # What people are told of when it comes or comes back.
@@ -78,6 +87,7 @@ def record_finding(
     first_seen: datetime | None = None,
     cvss_vector: str = "",
     cvss_score: float | None = None,
+    grow: Grow | None = None,
 ) -> tuple[Finding, bool]:
     """Note that something was seen: a new finding, or one more sight of a known one.
 
@@ -98,6 +108,7 @@ def record_finding(
         port, protocol: where, if at a port.
         first_seen: when it began, if before ``seen_at``.
         cvss_vector, cvss_score: where one applies.
+        grow: makes one evidence of two sights; without it the later sight's stands alone.
 
     Returns:
         The finding, and whether it is new or open again.
@@ -128,20 +139,40 @@ def record_finding(
     )
     if is_new:
         return finding, True
-    return finding, _seen_again(finding, described, seen_at, first_seen, asset, subject[:_SUBJECT_LENGTH])
+    began = min(first_seen or seen_at, seen_at)
+    if grow is not None:
+        _grow(finding, described, began, seen_at, grow)
+    return finding, _seen_again(finding, described, seen_at, began, asset, subject[:_SUBJECT_LENGTH])
+
+
+def _grow(finding: Finding, described: dict[str, Any], began: datetime, seen_at: datetime, grow: Grow) -> None:
+    """Put what both sights saw into the later one. While somebody has to act, it does not get less severe."""
+    if seen_at >= finding.last_seen:
+        are_apart = began > finding.last_seen
+        described["evidence"] = grow(finding.evidence, described["evidence"], are_apart=are_apart)
+    else:
+        are_apart = seen_at < finding.first_seen
+        described["evidence"] = grow(described["evidence"], finding.evidence, are_apart=are_apart)
+        finding.evidence = described["evidence"]
+    if finding.is_active:
+        described["severity"] = max(finding.severity, described["severity"], key=lambda name: SEVERITY_RANKS[name])
+        finding.severity = described["severity"]
 
 
 def _seen_again(
     finding: Finding,
     described: Mapping[str, Any],
     seen_at: datetime,
-    first_seen: datetime | None,
+    began: datetime,
     asset: Asset | None,
     subject: str,
 ) -> bool:
-    """Bring a known finding up to date; says whether it was opened again. An older sight changes only its start."""
-    finding.first_seen = min(finding.first_seen, first_seen or seen_at)
-    written = {"first_seen"}
+    """Bring a known finding up to date; says whether it was opened again.
+
+    An older sight changes only its start, and its evidence where that has grown.
+    """
+    finding.first_seen = min(finding.first_seen, began)
+    written = {"first_seen", "evidence", "severity"}
     is_back = is_accepted_no_more = False
     if seen_at > finding.last_seen:
         for name, value in described.items():

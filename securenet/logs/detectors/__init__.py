@@ -1,11 +1,12 @@
 """From events to detections: small detectors over sliding windows, free of Django and of any I/O.
 
-A new detector is one module, one entry in `DETECTORS` and one in `default_detectors`.
+A new detector is one module, and one entry in `registry.DETECTORS`.
 """
 
 from securenet.logs.detectors.attempts import AttemptCounter
 from securenet.logs.detectors.break_in_attempt import BreakInAttemptDetector
 from securenet.logs.detectors.brute_force import BruteForceDetector
+from securenet.logs.detectors.configuration import Configuration, configured_detectors
 from securenet.logs.detectors.detection import Detection, Detector, Severity
 from securenet.logs.detectors.distributed_guessing import DistributedGuessingDetector
 from securenet.logs.detectors.error_burst import ErrorBurstDetector
@@ -18,26 +19,10 @@ from securenet.logs.detectors.new_source_for_privileged_user import (
 )
 from securenet.logs.detectors.password_spray import PasswordSprayDetector
 from securenet.logs.detectors.path_scan import PathScanDetector
+from securenet.logs.detectors.rate_anomaly import RateAnomalyDetector
+from securenet.logs.detectors.registry import DETECTORS
 from securenet.logs.detectors.request_burst import RequestBurstDetector
 from securenet.logs.detectors.user_enumeration import UserEnumerationDetector
-
-DETECTORS: dict[str, type[Detector]] = {
-    detector.name: detector
-    for detector in (
-        BruteForceDetector,
-        LowAndSlowDetector,
-        PasswordSprayDetector,
-        DistributedGuessingDetector,
-        UserEnumerationDetector,
-        LoginAfterFailuresDetector,
-        NewSourceForPrivilegedUserDetector,
-        BreakInAttemptDetector,
-        PathScanDetector,
-        RequestBurstDetector,
-        ErrorBurstDetector,
-    )
-}
-"""Name → detector; each is usable without arguments."""
 
 
 def default_detectors(past: PastLogins | None = None) -> list[Detector]:
@@ -46,20 +31,7 @@ def default_detectors(past: PastLogins | None = None) -> list[Detector]:
     Args:
         past: logins from before the events that will be looked at, where they are known.
     """
-    counter = AttemptCounter()
-    return [
-        BruteForceDetector(counter=counter),
-        LowAndSlowDetector(counter=counter),
-        PasswordSprayDetector(counter=counter),
-        DistributedGuessingDetector(counter=counter),
-        UserEnumerationDetector(counter=counter),
-        LoginAfterFailuresDetector(counter=counter),
-        NewSourceForPrivilegedUserDetector(past=past),
-        BreakInAttemptDetector(),
-        PathScanDetector(),
-        RequestBurstDetector(),
-        ErrorBurstDetector(),
-    ]
+    return configured_detectors(Configuration(), past)
 
 
 __all__ = [
@@ -68,6 +40,7 @@ __all__ = [
     "AttemptCounter",
     "BreakInAttemptDetector",
     "BruteForceDetector",
+    "Configuration",
     "Detection",
     "Detector",
     "DistributedGuessingDetector",
@@ -78,8 +51,10 @@ __all__ = [
     "PasswordSprayDetector",
     "PastLogins",
     "PathScanDetector",
+    "RateAnomalyDetector",
     "RequestBurstDetector",
     "Severity",
     "UserEnumerationDetector",
+    "configured_detectors",
     "default_detectors",
 ]

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from securenet.logs.detectors.detection import Detection, Detector, Severity
-from securenet.logs.detectors.windows import BoundedCounter, SourceTable
+from securenet.logs.detectors.windows import BoundedCounter, Hours, SourceTable
 from securenet.logs.parsers.addresses import source_network
 from securenet.logs.parsers.event import Event, Kind
 
@@ -61,6 +61,7 @@ class BreakInAttemptDetector(Detector):
             first_seen=source.first,
             last_seen=source.last,
             count=source.count,
+            by_hour=source.hours.shown(),
             evidence={
                 "warnings": warnings,
                 "names": source.names.top(10),
@@ -72,16 +73,18 @@ class BreakInAttemptDetector(Detector):
 
 
 class _Source:
-    __slots__ = ("addresses", "count", "first", "hosts", "last", "names", "subject", "warnings")
+    __slots__ = ("addresses", "count", "first", "hosts", "hours", "last", "names", "subject", "warnings")
 
     def __init__(self, subject: str, time: datetime) -> None:
         self.subject, self.first, self.last, self.count = subject, time, time, 0
+        self.hours = Hours()
         self.warnings, self.names = BoundedCounter(5), BoundedCounter(10)
         self.addresses, self.hosts = BoundedCounter(10), BoundedCounter(10)
 
     def add(self, event: Event) -> None:
         self.first, self.last = min(self.first, event.time), max(self.last, event.time)
         self.count += event.count
+        self.hours.add(event.time, event.count)
         self.warnings.add(event.fields.get("warning", ""), event.count)
         self.addresses.add(event.source_ip, event.count)
         self.hosts.add(event.host or event.program, event.count)

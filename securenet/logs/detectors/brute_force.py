@@ -79,6 +79,7 @@ class BruteForceDetector(Detector):
             first_seen=burst.first,
             last_seen=burst.last,
             count=burst.count,
+            by_hour=burst.hours.shown(),
             evidence={
                 **source.evidence(),
                 "window_seconds": seconds,

@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from securenet.logs.parsers.event import Event
 
@@ -50,6 +51,7 @@ class Detection:
         evidence: facts a person can check, JSON-able.
         key: parts that identify the matter; see `fingerprint`.
         episodes: separate stretches of activity merged into this one.
+        by_hour: hour (`2026-11-23T10`, UTC) → what counts of it; empty where a detector does not count by time.
     """
 
     detector: str
@@ -63,6 +65,7 @@ class Detection:
     evidence: Mapping[str, object] = field(hash=False)
     key: tuple[str, ...]
     episodes: int = 1
+    by_hour: Mapping[str, int] = field(default_factory=dict, hash=False)
 
     @property
     def fingerprint(self) -> str:
@@ -78,6 +81,7 @@ class Detection:
             last_seen=max(self.last_seen, other.last_seen),
             count=self.count + other.count,
             episodes=self.episodes + other.episodes,
+            by_hour=Counter(self.by_hour) + Counter(other.by_hour),
         )
 
 
@@ -91,6 +95,9 @@ class Detector(ABC):
     name: ClassVar[str]
     kinds: ClassVar[frozenset[str] | None] = None
     """Kinds of events it looks at; None: all of them."""
+
+    about: ClassVar[Literal["source", "user", "program"]] = "source"
+    """What its subjects are."""
 
     yields_to: ClassVar[frozenset[str]] = frozenset()
     """Names of detectors that say more: what they report of a subject stands alone, whenever it happened."""

@@ -28,6 +28,7 @@ class DistributedGuessingDetector(Detector):
     """
 
     name = "distributed_guessing"
+    about = "user"
     kinds = AUTH_KINDS
 
     def __init__(
@@ -72,6 +73,7 @@ class DistributedGuessingDetector(Detector):
             first_seen=user.first,
             last_seen=user.last,
             count=user.attempts,
+            by_hour=user.hours.shown(),
             evidence={
                 "distinct_sources": sources,
                 "sources": user.items.top(20),

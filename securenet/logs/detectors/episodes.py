@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from securenet.logs.detectors.windows import BoundedCounter, Burst, DistinctBurst
+from securenet.logs.detectors.windows import BoundedCounter, Burst, DistinctBurst, Hours
 from securenet.logs.parsers.event import Event
 
 
@@ -51,11 +51,12 @@ class DistinctEpisode:
         items: the first 20 different ones, with their attempts.
     """
 
-    __slots__ = ("attempts", "burst", "first", "hosts", "items", "last", "subject")
+    __slots__ = ("attempts", "burst", "first", "hosts", "hours", "items", "last", "subject")
 
     def __init__(self, subject: str, time: datetime, burst: DistinctBurst) -> None:
         self.subject, self.burst, self.first, self.last = subject, burst, time, time
         self.items, self.hosts, self.attempts = BoundedCounter(20, longest=64), BoundedCounter(10), 0
+        self.hours = Hours()
 
     @property
     def is_counted_in_full(self) -> bool:
@@ -71,6 +72,7 @@ class DistinctEpisode:
         elif event.time < self.first:
             self.first = event.time
         self.attempts += attempts
+        self.hours.add(event.time, attempts)
         self.items.add(item, attempts)
         self.hosts.add(event.host or event.program, attempts)
         return True

@@ -23,6 +23,7 @@ class ErrorBurstDetector(Detector):
     """
 
     name = "error_burst"
+    about = "program"
 
     def __init__(
         self,
@@ -66,6 +67,7 @@ class ErrorBurstDetector(Detector):
             first_seen=burst.first,
             last_seen=burst.last,
             count=burst.count,
+            by_hour=burst.hours.shown(),
             evidence={
                 "statuses": program.statuses.top(10),
                 "sources": program.sources.top(10),

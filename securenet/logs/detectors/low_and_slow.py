@@ -90,6 +90,7 @@ class LowAndSlowDetector(Detector):
             first_seen=burst.first,
             last_seen=burst.last,
             count=burst.count,
+            by_hour=burst.hours.shown(),
             evidence={
                 **source.evidence(),
                 "attempts_per_hour": round(burst.count / max(hours, 1), 1),

@@ -72,6 +72,7 @@ class PasswordSprayDetector(Detector):
             first_seen=source.first,
             last_seen=source.last,
             count=source.attempts,
+            by_hour=source.hours.shown(),
             evidence={
                 "distinct_users": users,
                 "users": source.items.top(20),

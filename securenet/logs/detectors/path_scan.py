@@ -17,7 +17,7 @@ from securenet.logs.detectors.web_patterns import (
     is_probe,
     normalised,
 )
-from securenet.logs.detectors.windows import BoundedCounter, DistinctBurst, SourceTable
+from securenet.logs.detectors.windows import BoundedCounter, DistinctBurst, Hours, SourceTable
 from securenet.logs.parsers.addresses import source_network
 from securenet.logs.parsers.event import Event, Kind
 
@@ -91,6 +91,7 @@ class PathScanDetector(Detector):
             first_seen=source.first,
             last_seen=source.last,
             count=source.count,
+            by_hour=source.hours.shown(),
             evidence={
                 "patterns": source.patterns.top(10),
                 "probe_paths": source.probes.top(20),
@@ -148,6 +149,7 @@ class _Source:
         "count",
         "examples",
         "first",
+        "hours",
         "last",
         "patterns",
         "probes",
@@ -160,13 +162,14 @@ class _Source:
         self.subject, self.refused, self.first, self.last = subject, refused, time, time
         self.patterns, self.probes, self.examples = BoundedCounter(10), BoundedCounter(50), BoundedCounter(10)
         self.agents, self.addresses = BoundedCounter(5), BoundedCounter(10)
-        self.count, self.served = 0, False
+        self.count, self.served, self.hours = 0, False, Hours()
 
     def add(self, event: Event, signs: _Signs) -> bool:
         if event.time < self.last - self.refused.window - self.refused.lateness:
             return False
         self.first, self.last = min(self.first, event.time), max(self.last, event.time)
         self.count += 1
+        self.hours.add(event.time, 1)
         self.served = self.served or signs.served
         if signs.refused_path:
             self.refused.add(event.time, signs.refused_path)

@@ -68,6 +68,7 @@ class RequestBurstDetector(Detector):
             first_seen=burst.first,
             last_seen=burst.last,
             count=burst.count,
+            by_hour=burst.hours.shown(),
             evidence={
                 "statuses": source.statuses.top(10),
                 "paths": source.paths.top(10),

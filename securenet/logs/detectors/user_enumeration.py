@@ -76,6 +76,7 @@ class UserEnumerationDetector(Detector):
             first_seen=source.first,
             last_seen=source.last,
             count=source.attempts,
+            by_hour=source.hours.shown(),
             evidence={
                 "distinct_users": names,
                 "users": source.items.top(20),

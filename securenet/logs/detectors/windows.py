@@ -8,11 +8,34 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections import OrderedDict
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from random import Random
 from typing import Generic, Protocol, TypeVar
 
 _MOST_KEPT = 100
+_MOST_HOURS = 1000
+
+
+class Hours:
+    """Counts by the hour. Of more than `_MOST_HOURS` the last hour gets what comes after."""
+
+    __slots__ = ("_counts",)
+
+    def __init__(self) -> None:
+        self._counts: dict[tuple[int, int], int] = {}
+
+    def add(self, time: datetime, occurrences: int) -> None:
+        hour = time.toordinal(), time.hour
+        if hour not in self._counts and len(self._counts) >= _MOST_HOURS:
+            hour = next(reversed(self._counts))
+        self._counts[hour] = self._counts.get(hour, 0) + occurrences
+
+    def shown(self) -> dict[str, int]:
+        """Return hour (`2026-11-23T10`) → count, the earliest first."""
+        return {
+            f"{date.fromordinal(day).isoformat()}T{hour:02}": count
+            for (day, hour), count in sorted(self._counts.items())
+        }
 
 
 class Burst:
@@ -25,7 +48,9 @@ class Burst:
     kept one by one up to `_MOST_KEPT` moments; of the others only the number is exact.
     """
 
-    __slots__ = ("_known", "_pending", "count", "first", "is_open", "last", "lateness", "spread", "threshold", "window")
+    __slots__ = (
+        "_known", "_pending", "count", "first", "hours", "is_open", "last", "lateness", "spread", "threshold", "window",
+    )  # fmt: skip
 
     def __init__(
         self, threshold: int, window: timedelta, lateness: timedelta, spread: timedelta = timedelta(0)
@@ -37,6 +62,7 @@ class Burst:
         self.first: datetime | None = None
         self.last: datetime | None = None
         self.count = 0
+        self.hours = Hours()
 
     def add(self, time: datetime, occurrences: int = 1) -> bool:
         """Count ``occurrences`` at ``time``; return False, and ignore them, where they come too late."""
@@ -46,6 +72,7 @@ class Burst:
             return False
         if self.is_open:
             self.count += occurrences
+            self.hours.add(time, occurrences)
             self.first = min(self.first, time)
             return True
         self._keep(time, occurrences)
@@ -91,6 +118,8 @@ class Burst:
                 self.is_open = True
                 self.first = pending[start][0]
                 self.count = sum(count for _, count in pending[start:])
+                for each, count in pending[start:]:
+                    self.hours.add(each, count)
                 self._pending = []
                 return
 
