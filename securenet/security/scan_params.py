@@ -9,6 +9,7 @@ from rest_framework import serializers
 from perf.api.serializers import StrictSerializer
 from securenet.network.serializers import NormalisedField
 from securenet.network.validators import normalised_ports
+from securenet.security.asset_targets import check_asset, is_asset
 from securenet.security.scanner import Refusal, TargetRefused, parse_target
 
 MAX_TARGETS: Final = 256
@@ -21,12 +22,15 @@ DEFAULT_PORTS: Final = normalised_ports(
 
 
 class TargetField(serializers.CharField):
-    """An address, a block or a host name. Whether it may be scanned is decided later; here it must make sense."""
+    """An address, a block, a host name or a stored asset. Whether it may be scanned is decided later; here it must make sense."""
 
     def to_internal_value(self, data: object) -> str:
         text = super().to_internal_value(data)
         try:
-            parse_target(text)
+            if is_asset(text):
+                check_asset(text)
+            else:
+                parse_target(text)
         except TargetRefused as refused:
             if refused.reason is Refusal.INVALID:
                 raise serializers.ValidationError(refused.detail, code="invalid_target") from refused
@@ -34,13 +38,13 @@ class TargetField(serializers.CharField):
 
 
 class ScanParams(StrictSerializer):
-    """``{"targets": ["10.0.0.0/28", "host"], "ports": "1-1024,8080"}``."""
+    """``{"targets": ["10.0.0.0/28", "host", "asset:12"], "ports": "1-1024,8080"}``."""
 
     targets = serializers.ListField(
         child=TargetField(max_length=255),
         min_length=1,
         max_length=MAX_TARGETS,
-        help_text="Addresses, CIDR blocks and host names; all of them must lie in authorised networks.",
+        help_text="Addresses, CIDR blocks, host names, and stored assets (asset:12); all in authorised networks.",
     )
     ports = NormalisedField(
         normalised_ports,

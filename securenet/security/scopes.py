@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from perf.problems import Problem
 from securenet.network.models import ScanTarget
+from securenet.security.asset_targets import with_addresses
 from securenet.security.scanner import PinnedAddress, PortSet, Refusal, Scope, TargetRefused, authorise
 from securenet.security.scanner.targets import HostTarget, Resolver, parse_targets, system_resolver
 
@@ -34,11 +35,22 @@ def current_scopes() -> tuple[Scope, ...]:
 def authorised_hosts(targets: Sequence[str], ports: str) -> tuple[PinnedAddress, ...]:
     """The addresses to scan. Host names are looked up side by side, each once, within `RESOLVE_SECONDS`.
 
+    Args:
+        targets: addresses, blocks, host names, and stored assets (``asset:12``).
+        ports: as `PortSet` reads them.
+
     Raises:
-        TargetRefused: for the first target that may not be scanned.
+        TargetRefused: for the first target that may not be scanned; it is named as it was given.
     """
-    names = {target.name for target in parse_targets(targets) if isinstance(target, HostTarget)}
-    return authorise(targets, current_scopes(), PortSet.parse(ports), resolver=_looked_up(names))
+    named = with_addresses(targets)
+    names = {target.name for target in parse_targets(named) if isinstance(target, HostTarget)}
+    try:
+        return authorise(named, current_scopes(), PortSet.parse(ports), resolver=_looked_up(names))
+    except TargetRefused as refused:
+        if refused.target in targets or refused.target not in named:
+            raise
+        given = targets[named.index(refused.target)]
+        raise TargetRefused(given, refused.reason, f"{refused.target}: {refused.detail}") from refused
 
 
 def refuse_withdrawn(hosts: Iterable[PinnedAddress], ports: str, scopes: Sequence[Scope]) -> None:

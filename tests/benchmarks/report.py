@@ -22,7 +22,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 # In this order; what is not named here is no section.
 SECTIONS = (
     "warm-hit", "cache", "cache-cost", "cache-memory", "stampede", "speed", "memory", "admission", "policies",
-    "store-down", "jobs",
+    "store-down", "jobs", "scan", "logs",
 )  # fmt: skip
 PACKAGES = {
     "Django": "django",
@@ -40,9 +40,9 @@ PACKAGES = {
 INTRODUCTION = """\
 # Benchmarks
 
-`make bench` measures SecureNet's limiter and cache (`perf`) beside what else a Django project could use, and writes
-this page. It takes about five minutes; `make bench ARGS="-k speed"` measures one section and leaves the others as they
-are.
+`make bench` measures SecureNet's limiter, cache and jobs (`perf`) beside what else a Django project could use, and its
+scanner and log analysis, and writes this page. It takes about ten minutes; `make bench ARGS="-k speed"` measures one
+section and leaves the others as they are.
 
 All rows of a table are measured in one run: the same machine, the same view, the same payload, the same Redis or
 Valkey server on a unix socket with append-only persistence. Rows take turns in short rounds, so that whatever else the

@@ -113,6 +113,38 @@ def test_a_target_that_may_not_be_scanned_is_refused_with_the_reason(target: str
     assert not Scan.objects.exists()
 
 
+@pytest.mark.usefixtures("loopback")
+def test_a_stored_asset_is_scanned_at_the_address_it_has_when_the_scan_runs():
+    asset = Asset.objects.create(address="127.0.0.1", name="gate")
+    with serving(greeting(b"SSH-2.0-OpenSSH_9.9p1\r\n")) as port:
+        answer = asked_scan([f"asset:{asset.pk}"], str(port))
+        assert answer.status_code == 202, answer.content
+        assert Scan.objects.get().targets == [f"asset:{asset.pk}"]
+        Asset.objects.filter(pk=asset.pk).update(address="127.0.0.2")
+        run_job(answer.json()["id"])
+    assert Scan.objects.get().hosts_up == 1
+    assert Asset.objects.filter(address="127.0.0.2").exists()
+
+
+@pytest.mark.usefixtures("loopback")
+def test_a_stored_asset_is_refused_where_its_address_is():
+    asset = Asset.objects.create(address="10.9.9.9")
+    answer = asked_scan([LOOPBACK, f"asset:{asset.pk}"], "80")
+    assert answer.status_code == 403
+    assert (answer.json()["target"], answer.json()["reason"]) == (f"asset:{asset.pk}", "outside")
+    assert "10.9.9.9" in answer.json()["detail"]
+
+
+@pytest.mark.usefixtures("loopback")
+@pytest.mark.parametrize("target", ["asset:999999", "asset:", "asset:x", "asset:-1", "asset:01", "asset:1 "])
+def test_an_asset_that_is_none_is_refused_with_the_way_to_write_one(target: str):
+    answer = asked_scan([LOOPBACK, target], "80")
+    assert answer.status_code == 400
+    (error,) = answer.json()["errors"]
+    assert error["field"] == "targets.1"
+    assert "asset" in error["detail"]
+
+
 def test_ports_and_time_of_the_authorisation_count(loopback: ScanTarget):
     loopback.ports = "80-90"
     loopback.save()

@@ -3,6 +3,7 @@ some)."""
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from collections import Counter
@@ -78,3 +79,14 @@ def test_a_connection_that_leads_back_to_itself_is_no_open_port(two_networks: Ne
 def test_the_whole_ephemeral_range_has_no_false_open(two_networks: Networks):
     for run in two_networks.scan("32768-60999", LOOPBACK, times=5):
         assert Counter(run["states"][LOOPBACK].values()) == {"closed": 28232}
+
+
+def test_all_ports_of_a_host_are_told_exactly(two_networks: Networks):
+    open_ports = set(random.sample(range(1, 50_000), 40))
+    two_networks.drop_answers_from("60000-60999")
+    with two_networks.listeners(*open_ports, 60_500):
+        (run,) = two_networks.scan("1-65535")
+    states = run["states"][TARGET]
+    assert {port for port, state in states.items() if state == "open"} == open_ports
+    assert {port for port, state in states.items() if state == "filtered"} == set(range(60_000, 61_000))
+    assert Counter(states.values())["closed"] == 65_535 - 40 - 1_000
