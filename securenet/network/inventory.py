@@ -57,12 +57,13 @@ def record_host(
     """
     asset = _asset_at(canonical_address(address))
     asset.hostname = asset.hostname or hostname
-    asset.first_seen = asset.first_seen or seen_at
+    is_latest = asset.last_seen is None or seen_at >= asset.last_seen
+    asset.first_seen = min(asset.first_seen or seen_at, seen_at)
     asset.last_seen = max(asset.last_seen or seen_at, seen_at)
     Asset.objects.filter(pk=asset.pk).update(
         hostname=asset.hostname, first_seen=asset.first_seen, last_seen=asset.last_seen
     )
-    _record_services(asset, open_ports, frozenset(closed_ports), seen_at)
+    _record_services(asset, open_ports, frozenset(closed_ports), seen_at, is_latest)
     return asset
 
 
@@ -74,8 +75,9 @@ def _asset_at(address: str) -> Asset:
 
 
 def _record_services(
-    asset: Asset, open_ports: Sequence[OpenPort], closed_ports: frozenset[int], seen_at: datetime
+    asset: Asset, open_ports: Sequence[OpenPort], closed_ports: frozenset[int], seen_at: datetime, is_latest: bool
 ) -> None:
+    """An older sight than the latest adds what is not known, and leaves alone what was seen since."""
     known = {(service.port, service.protocol): service for service in asset.services.select_for_update()}
     new: list[Service] = []
     for seen in open_ports:
@@ -83,12 +85,18 @@ def _record_services(
         if service is None:
             new.append(_new_service(asset, seen, seen_at))
             continue
+        if seen_at < service.last_seen or (service.state == Service.State.CLOSED and not is_latest):
+            continue
         service.state = Service.State.OPEN
-        service.last_seen = max(service.last_seen, seen_at)
+        service.last_seen = seen_at
         if seen.is_identified:
             for name in _WHAT_LISTENS:
                 setattr(service, name, getattr(seen, name))
-    gone = [service for (port, protocol), service in known.items() if protocol == "tcp" and port in closed_ports]
+    gone = [
+        service
+        for (port, protocol), service in known.items()
+        if protocol == "tcp" and port in closed_ports and service.last_seen <= seen_at
+    ]
     for service in gone:
         service.state = Service.State.CLOSED
     Service.objects.bulk_create(new)

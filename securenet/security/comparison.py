@@ -78,11 +78,13 @@ def compare(scan: Scan, earlier: Scan | None) -> Comparison:
     return compared(sights_of(scan), sights_of(earlier) if earlier else Sights(), PortSet.parse(scan.ports))
 
 
-def previous_scan(scan: Scan) -> Scan | None:
+def previous_scan(scan: Any) -> Scan | None:
     """The last scan of the same targets before this one that was completed and kept what it saw."""
+    if scan.started_at is None:
+        return None
     kept = Q(hosts_up=0) | Exists(ScanHost.objects.filter(scan=OuterRef("pk")))
-    completed = Scan.objects.with_state().filter(state=Job.Status.COMPLETED, pk__lt=scan.pk)
-    found: Scan | None = completed.filter(kept, targets=scan.targets).order_by("-pk").first()
+    completed = Scan.objects.with_state().filter(state=Job.Status.COMPLETED, started_at__lt=scan.started_at)
+    found: Scan | None = completed.filter(kept, targets=scan.targets).order_by("-started_at").first()
     return found
 
 

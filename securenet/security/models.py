@@ -172,6 +172,11 @@ class Scan(models.Model):
     class Meta:
         ordering = ["-id"]
         verbose_name = _("scan")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["imported_from"], condition=~Q(imported_from=""), name="security_scan_imported_once"
+            )
+        ]
 
     def __str__(self) -> str:
         return ", ".join(self.targets[:3]) + (" …" if len(self.targets) > 3 else "")

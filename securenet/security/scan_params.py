@@ -22,7 +22,7 @@ DEFAULT_PORTS: Final = normalised_ports(
 
 
 class TargetField(serializers.CharField):
-    """An address, a block, a host name or a stored asset. Whether it may be scanned is decided later; here it must make sense."""
+    """An address, a block, a host name or a stored asset. Whether it may be scanned is decided later."""
 
     def to_internal_value(self, data: object) -> str:
         text = super().to_internal_value(data)

@@ -59,6 +59,9 @@ class ScanSerializer(serializers.ModelSerializer):
     """A scan with what its job says of it. ``job`` is null once the job's results have expired."""
 
     state = serializers.CharField(read_only=True)
+    imported = serializers.BooleanField(
+        source="imported_from", read_only=True, help_text="Whether it is a file of nmap's that was taken in."
+    )
     job = serializers.UUIDField(source="job_id", read_only=True, allow_null=True)
     targets = serializers.ListField(child=serializers.CharField(), read_only=True)
     progress = serializers.FloatField(source="job.progress", read_only=True, default=None, allow_null=True)
@@ -70,7 +73,7 @@ class ScanSerializer(serializers.ModelSerializer):
         model = Scan
         fields = [
             "id", "job", "state", "progress", "targets", "ports", "started_by", "submitted_at", "started_at",
-            "finished_at", "hosts_total", "hosts_up", "open_ports", "findings_new", "findings_resolved",
+            "finished_at", "imported", "hosts_total", "hosts_up", "open_ports", "findings_new", "findings_resolved",
         ]  # fmt: skip
         read_only_fields = fields
 

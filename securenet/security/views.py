@@ -6,6 +6,7 @@ comparison is: the scans in it are completed.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.db.models import QuerySet
@@ -192,9 +193,14 @@ def _earlier_scan(scan: Scan, named: str) -> Scan:
     earlier: Scan | None = _scans().filter(pk=pk).first()
     if earlier is None:
         raise serializers.ValidationError({"with": f"There is no scan {pk}."})
-    if earlier.pk > scan.pk:
+    if _when(earlier) > _when(scan):
         raise serializers.ValidationError({"with": f"Scan {pk} is the later one; ask for its comparison."})
     return earlier
+
+
+def _when(scan: Any) -> tuple[datetime, int]:
+    """Scans are told apart by when they were made, not by when they were taken in."""
+    return scan.started_at or scan.submitted_at, scan.pk
 
 
 def _scans() -> QuerySet[Scan]:

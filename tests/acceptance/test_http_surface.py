@@ -58,6 +58,7 @@ ENDPOINTS = [
     Endpoint("GET", "/api/security/scans/{scan}", SIGNED_IN),
     Endpoint("GET", "/api/security/scans/{scan}/comparison", SIGNED_IN),
     Endpoint("POST", "/api/security/scans", ANALYSTS, 202, {"targets": ["127.0.0.1"], "ports": "1"}),
+    Endpoint("POST", "/api/security/scans/import", ANALYSTS, 415, {}),
     Endpoint("GET", "/api/network/assets", SIGNED_IN),
     Endpoint("GET", "/api/network/assets/{asset}", SIGNED_IN),
     Endpoint("POST", "/api/network/assets", ANALYSTS, 400, {}),

@@ -32,4 +32,12 @@ class Migration(migrations.Migration):
                 verbose_name="imported from",
             ),
         ),
+        migrations.AddConstraint(
+            model_name="scan",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("imported_from", ""), _negated=True),
+                fields=("imported_from",),
+                name="security_scan_imported_once",
+            ),
+        ),
     ]
