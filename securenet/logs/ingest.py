@@ -6,7 +6,7 @@ Taking in events drops no cached answers: a flood of lines must not be a flood o
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -29,15 +29,18 @@ class IngestSummary:
     unparsed: int
 
 
-def ingest_lines(lines: Iterable[str | bytes], *, source: str, received_at: datetime) -> IngestSummary:
+def ingest_lines(
+    lines: Iterable[str | bytes], *, source: str, received_at: datetime, first: Callable[[], None] | None = None
+) -> IngestSummary:
     """Store log lines of any format; blank ones are left out.
 
     Args:
         lines: in any encoding; what is not UTF-8 is replaced. They are held in memory: some thousands, not millions.
         source: where they come from, at most 100 characters.
         received_at: when they arrived, aware; decides the year of stamps that have none.
+        first: called in the transaction that stores the lines, before they are; if it raises, none is stored.
     """
-    return _store(parse_lines(lines, now=received_at, default_timezone=UTC), source, received_at)
+    return _store(parse_lines(lines, now=received_at, default_timezone=UTC), source, received_at, first)
 
 
 def ingest_records(records: Iterable[Mapping[str, Any]], *, source: str, received_at: datetime) -> IngestSummary:
@@ -61,9 +64,13 @@ def event_of(row: LogEvent) -> Event:
     )
 
 
-def _store(events: Iterable[Event], source: str, received_at: datetime) -> IngestSummary:
+def _store(
+    events: Iterable[Event], source: str, received_at: datetime, first: Callable[[], None] | None = None
+) -> IngestSummary:
     rows = [_row(event, source, received_at) for event in events]  # before the transaction: parsing takes its time
     with transaction.atomic():
+        if first:
+            first()
         LogEvent.objects.bulk_create(rows, batch_size=ROWS_AT_A_TIME)
     kinds = Counter(row.kind for row in rows)
     unparsed = sum(row.kind == Kind.OTHER and not row.program for row in rows)

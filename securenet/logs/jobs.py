@@ -21,6 +21,7 @@ from securenet.logs.analysis import AnalysisReport, analyse
 from securenet.logs.detector_settings import configuration_now
 from securenet.logs.detectors import PRIVILEGED_USERS, Detection, PastLogins, Severity, configured_detectors
 from securenet.logs.evidence import lines_of
+from securenet.logs.followed import take_in_followed_files
 from securenet.logs.growth import grown
 from securenet.logs.ingest import event_of
 from securenet.logs.models import AnalysisRun, LogEvent
@@ -52,6 +53,7 @@ ADVICE = {
     "request_burst": "Limit the rate of the source, or block it, unless it is a gateway or a crawler you want.",
     "login_after_failures": "Treat the account as taken over: end its sessions, change its password, see what it did.",
     "path_scan": "Block the source, and make sure that none of the paths it asked for exists.",
+    "privilege_denied": "Ask the user, and look at what the account did; take away rights that nobody needs.",
     "rate_anomaly": "Look at what else happened at that time; if the new rate is to stay, nothing has to be done.",
     "error_burst": "Look at the service's own log for what it stumbles over.",
 }
@@ -60,6 +62,7 @@ ADVICE = {
 @job_type(LOG_ANALYSIS, params=AnalysisParams)
 def log_analysis(job: RunningJob, params: dict[str, Any]) -> dict[str, Any] | None:
     """Analyse, and tell how much was found."""
+    take_in_followed_files(job.progress)
     started = timezone.now()
     since = _since(params, started)
     source = params.get("source", "")

@@ -35,13 +35,13 @@ def run(*words: str, **options: Any) -> str:
     return output.getvalue()
 
 
-class TestImportLog:
+class TestIngestLogs:
     @pytest.mark.parametrize("name", ["auth.log", "auth.log.1.gz"])
     def test_says_what_was_taken_in_and_what_was_not_understood(self, tmp_path: Path, name: str) -> None:
         content = (FAILED_LOGIN * 2 + "\nno format at all\n").encode() + b"caf\xe9 \0\n"
         path = tmp_path / name
         path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
-        said = run("import_log", str(path), "--source", "gate")
+        said = run("ingest_logs", str(path), "--source", "gate")
         assert said == f"4 lines from {path} (auth.failure 2, other 2); 2 not understood.\n"
         assert set(LogEvent.objects.values_list("source", flat=True)) == {"gate"}
         assert LogEvent.objects.latest("id").message == "caf\ufffd "
@@ -49,14 +49,14 @@ class TestImportLog:
     def test_an_empty_file_is_no_failure(self, tmp_path: Path) -> None:
         path = tmp_path / "empty.log"
         path.touch()
-        assert run("import_log", str(path)).startswith("0 lines from")
+        assert run("ingest_logs", str(path)).startswith("0 lines from")
 
     def test_a_dangling_link_and_a_link_to_itself_are_refused(self, tmp_path: Path) -> None:
         for target in ("missing", "loop.log"):
             path = tmp_path / "loop.log"
             path.symlink_to(tmp_path / target)
             with pytest.raises(CommandError, match=r"loop\.log cannot be read"):
-                run("import_log", str(path))
+                run("ingest_logs", str(path))
             path.unlink()
 
     def test_a_fifo_without_a_writer_keeps_nobody_waiting(self, tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ class TestImportLog:
 
         def read() -> None:
             try:
-                run("import_log", str(path))
+                run("ingest_logs", str(path))
             except CommandError as error:
                 refused.append(str(error))
 
@@ -78,7 +78,7 @@ class TestImportLog:
     def test_a_device_is_refused(self) -> None:
         assert stat.S_ISCHR(os.stat("/dev/zero").st_mode)
         with pytest.raises(CommandError, match="not a regular file"):
-            run("import_log", "/dev/zero")
+            run("ingest_logs", "/dev/zero")
 
     def test_a_gzip_bomb_takes_little_memory_and_is_one_line(self, tmp_path: Path) -> None:
         path = tmp_path / "bomb.gz"
@@ -87,7 +87,7 @@ class TestImportLog:
                 bomb.write(b"x" * 1024 * 1024)
         tracemalloc.start()
         try:
-            run("import_log", str(path))
+            run("ingest_logs", str(path))
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
@@ -123,7 +123,7 @@ class TestFirstStart:
     def test_keeps_the_events_that_somebody_has_sent_already(self, machine: Path) -> None:
         (machine / "auth.log").write_text(FAILED_LOGIN)
         (machine / "sent.log").write_text("sent\n")
-        run("import_log", str(machine / "sent.log"))
+        run("ingest_logs", str(machine / "sent.log"))
         run("first_start")
         assert [event.message for event in LogEvent.objects.all()] == ["sent"]
 

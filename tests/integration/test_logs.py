@@ -381,7 +381,7 @@ def imported(path: Path, **options: Any) -> str:
         def write(self, text: str) -> None:
             lines.append(text)
 
-    call_command("import_log", str(path), stdout=Output(), **options)
+    call_command("ingest_logs", str(path), stdout=Output(), **options)
     return "".join(lines)
 
 

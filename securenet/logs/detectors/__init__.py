@@ -19,6 +19,7 @@ from securenet.logs.detectors.new_source_for_privileged_user import (
 )
 from securenet.logs.detectors.password_spray import PasswordSprayDetector
 from securenet.logs.detectors.path_scan import PathScanDetector
+from securenet.logs.detectors.privilege_denied import PrivilegeDeniedDetector
 from securenet.logs.detectors.rate_anomaly import RateAnomalyDetector
 from securenet.logs.detectors.registry import DETECTORS
 from securenet.logs.detectors.request_burst import RequestBurstDetector
@@ -51,6 +52,7 @@ __all__ = [
     "PasswordSprayDetector",
     "PastLogins",
     "PathScanDetector",
+    "PrivilegeDeniedDetector",
     "RateAnomalyDetector",
     "RequestBurstDetector",
     "Severity",

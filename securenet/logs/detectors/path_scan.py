@@ -127,7 +127,7 @@ class _Signs:
     def of(cls, event: Event) -> _Signs | None:
         fields = event.fields
         path, query = fields.get("path", ""), fields.get("query", "")
-        status = int(fields["status"]) if "status" in fields else None
+        status = int(told) if (told := fields.get("status", "")).isdecimal() and len(told) == 3 else None
         patterns = attack_patterns(path, query)
         for header in ("agent", "referrer"):
             if value := fields.get(header):

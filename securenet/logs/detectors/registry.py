@@ -12,6 +12,7 @@ from securenet.logs.detectors.low_and_slow import LowAndSlowDetector
 from securenet.logs.detectors.new_source_for_privileged_user import NewSourceForPrivilegedUserDetector
 from securenet.logs.detectors.password_spray import PasswordSprayDetector
 from securenet.logs.detectors.path_scan import PathScanDetector
+from securenet.logs.detectors.privilege_denied import PrivilegeDeniedDetector
 from securenet.logs.detectors.rate_anomaly import RateAnomalyDetector
 from securenet.logs.detectors.request_burst import RequestBurstDetector
 from securenet.logs.detectors.user_enumeration import UserEnumerationDetector
@@ -27,6 +28,7 @@ DETECTORS: dict[str, type[Detector]] = {
         LoginAfterFailuresDetector,
         NewSourceForPrivilegedUserDetector,
         BreakInAttemptDetector,
+        PrivilegeDeniedDetector,
         PathScanDetector,
         RequestBurstDetector,
         ErrorBurstDetector,

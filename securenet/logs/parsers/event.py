@@ -30,7 +30,10 @@ class Kind(StrEnum):
     CONNECTION_SUSPECT = "connection.suspect"  # the server itself warns of the client
     SESSION_OPENED = "session.opened"
     SESSION_CLOSED = "session.closed"
+    PRIVILEGE_USED = "privilege.used"  # somebody acted as another user (sudo, su)
+    PRIVILEGE_DENIED = "privilege.denied"  # somebody tried to
     HTTP_REQUEST = "http.request"
+    SERVICE_ERROR = "service.error"  # a service's own log of what went wrong
     OTHER = "other"
 
 

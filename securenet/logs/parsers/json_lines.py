@@ -1,4 +1,4 @@
-"""Log events as JSON objects, one per line: this product's own, structlog, ECS, journald, Docker, nginx.
+"""Log events as JSON objects, one per line: this product's own, structlog, ECS, journald, Docker, nginx, Caddy.
 
 Names differ between writers, so each fact has a list of names, the most specific first; `a.b` is found nested
 and flat. The message of a known program (sshd in a journald export) is read as in syslog.
@@ -7,6 +7,7 @@ and flat. The message of a known program (sshd in a journald export) is read as 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import datetime
 
@@ -25,7 +26,17 @@ MAX_DEPTH = 3
 Fact = str | int | float
 Facts = dict[str, Fact]
 
-_TIME = ("@timestamp", "timestamp", "time", "ts", "datetime", "__REALTIME_TIMESTAMP")
+_TIME = (
+    "@timestamp",
+    "timestamp",
+    "time",
+    "ts",
+    "datetime",
+    "__REALTIME_TIMESTAMP",
+    "time_iso8601",
+    "time_local",
+    "msec",
+)
 _MESSAGE = ("message", "msg", "MESSAGE", "log", "event", "text")
 _HOST = ("host.name", "hostname", "_HOSTNAME", "host")
 _PROGRAM = (
@@ -39,14 +50,35 @@ _PROGRAM = (
     "logger",
 )
 _PID = ("pid", "_PID", "SYSLOG_PID", "process.pid")
-_SOURCE_IP = ("source_ip", "src_ip", "source.ip", "client.ip", "client_ip", "remote_addr", "remote_ip", "ip")
-_USER = ("user.name", "username", "user_name", "user", "account")
+_SOURCE_IP = (
+    "source_ip",
+    "src_ip",
+    "source.ip",
+    "client.ip",
+    "client_ip",
+    "remote_addr",
+    "remote_ip",
+    "request.client_ip",
+    "request.remote_ip",
+    "ClientHost",
+    "ip",
+)
+_USER = ("user.name", "username", "user_name", "user", "account", "remote_user", "ClientUsername")
 _LEVEL = ("level", "log.level", "severity", "levelname", "PRIORITY")
+_REQUEST_LINE = re.compile(r"([A-Za-z-]{1,32}) (\S.*) (HTTP/[\d.]{1,8})")
+_DECIMAL = re.compile(r"\d{1,20}\.\d{1,9}")
 _LEVEL_DIGITS = frozenset("01234567")
 _KIND = ("kind", "event_type", "event.kind", "event.action", "action", "event")
-_METHOD = ("method", "request_method", "http.request.method")
-_TARGET = ("target", "request_uri", "path", "uri", "url.original", "url.path", "url")
-_STATUS = ("status", "status_code", "http.response.status_code")
+_METHOD = ("method", "request_method", "http.request.method", "request.method", "RequestMethod")
+_TARGET = ("target", "request_uri", "path", "uri", "url.original", "url.path", "url", "request.uri", "RequestPath")
+_STATUS = ("status", "status_code", "http.response.status_code", "DownstreamStatus")
+_REQUEST = ("request", "request_line")
+_ABOUT_REQUESTS = {
+    "size": ("size", "body_bytes_sent", "bytes_sent", "bytes", "DownstreamContentSize", "http.response.body.bytes"),
+    "protocol": ("protocol", "server_protocol", "request.proto", "RequestProtocol"),
+    "referrer": ("referrer", "referer", "http_referer", "http.request.referrer"),
+    "agent": ("agent", "user_agent", "http_user_agent", "user_agent.original"),
+}
 
 _READ_ELSEWHERE = frozenset((*_TIME, *_MESSAGE, *_HOST, *_SOURCE_IP, *_USER, *_LEVEL, *_PID))
 
@@ -82,6 +114,8 @@ def parse_record(record: Mapping[str, object], context: Context) -> Event:
     if level := _text(facts, _LEVEL, 32).lower():
         fields["level"] = LEVELS[int(level)] if level in _LEVEL_DIGITS else level
     reading = _reading(facts, program, message)
+    if reading.kind is Kind.HTTP_REQUEST:
+        fields.pop("status", None)  # whatever it was: of a request it is three digits, or missing
     fields.update(reading.fields)
     return Event(
         time,
@@ -102,17 +136,22 @@ def _reading(facts: Facts, program: str, message: str) -> Reading:
         return read  # the program's own words are more exact than a shipper's labels
     kind = _kind(facts)
     method, target = _text(facts, _METHOD, 32), _text(facts, _TARGET, 4096)
+    if not method and (request := _REQUEST_LINE.fullmatch(_text(facts, _REQUEST, 4096))):
+        method, target = request[1], request[2]
     fields: dict[str, str] = {}
     if target and (method or kind is Kind.HTTP_REQUEST):
         kind = Kind.HTTP_REQUEST if kind is Kind.OTHER else kind
         fields = request_fields(method, target)
         status = _text(facts, _STATUS, 8)
-        if len(status) == 3 and status.isdecimal():
+        if len(status) == 3 and status.isdecimal() and status.isascii():
             fields["status"] = status
+        for field, names in _ABOUT_REQUESTS.items():
+            if (value := _text(facts, names, MAX_FIELD_CHARACTERS)) and value != "-":
+                fields[field] = value
     elif method:
         fields["method"] = method
-    user = _text(facts, _USER, 256) or None
-    return Reading(kind, _address(facts) or read.source_ip, user, _count(facts), fields)
+    user = _text(facts, _USER, 256)
+    return Reading(kind, _address(facts) or read.source_ip, None if user in {"", "-"} else user, _count(facts), fields)
 
 
 def _flattened(record: Mapping[str, object], prefix: str = "", depth: int = 0) -> Facts:
@@ -135,10 +174,19 @@ def _time(facts: Facts, context: Context) -> datetime | None:
         if isinstance(value, int | float) or value.isdecimal():
             time = timestamps.from_number(value, context)
         else:
-            time = timestamps.from_iso8601(value[:64], context)
+            time = _time_in_words(value[:64], context)
         if time is not None:
             return time
     return None
+
+
+def _time_in_words(text: str, context: Context) -> datetime | None:
+    """A stamp as text: ISO 8601, that of access logs, or a number with decimals."""
+    if text[2:3] == "/":
+        return timestamps.from_access_log(text, context)
+    return timestamps.from_iso8601(text, context) or (
+        timestamps.from_number(text, context) if _DECIMAL.fullmatch(text) else None
+    )
 
 
 def _address(facts: Facts) -> str | None:

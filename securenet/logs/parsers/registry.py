@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 
 from securenet.logs.parsers.access import parse_access
+from securenet.logs.parsers.error_logs import is_doubtful, parse_error_log
 from securenet.logs.parsers.event import Context, Event, Kind
 from securenet.logs.parsers.json_lines import parse_json_line, parse_record
 from securenet.logs.parsers.syslog import parse_syslog
@@ -18,6 +19,7 @@ from securenet.logs.parsers.text import clean
 FORMATS: dict[str, Callable[[str, Context], Event | None]] = {
     "json": parse_json_line,
     "syslog": parse_syslog,
+    "error_log": parse_error_log,
     "access": parse_access,
 }
 """Format name → parser, tried in this order; each refuses foreign lines by their first characters."""
@@ -77,6 +79,12 @@ def _parse(line: str | bytes, context: Context) -> Event:
     if event is None:
         fields = {"time_source": "received"}
         event = Event(context.now, context.default_host, "", Kind.OTHER, None, None, 1, fields, text)
+    if event.source_ip and is_doubtful(event, _length(line)):
+        event = replace(event, source_ip=None)
     if truncated:
         event = replace(event, fields={**event.fields, "truncated": "true"})
     return event
+
+
+def _length(line: str | bytes) -> int:
+    return len(line if isinstance(line, bytes) else line.encode("utf-8", "replace"))

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 
 from securenet.logs.parsers.addresses import ADDRESS, canonical_address
-from securenet.logs.parsers.event import MAX_COUNT, Kind, Reading
+from securenet.logs.parsers.event import Kind, Reading
 from securenet.logs.parsers.pam import read_pam
 
 # Longer names do not match: sshd cuts a message at 1,024 bytes, so a long enough name pushes the true address
@@ -31,7 +31,6 @@ _LOGIN_CERTIFICATE = re.compile(
 )
 _ANY_FROM = re.compile(rf" from {ADDRESS} port \d{{1,5}}")
 _INVALID_USER = re.compile(r"(?:Invalid|Illegal) user " + _USER + " from " + _IP + rf"(?:{_PORT})?$")
-_REPEATED = re.compile(r"message repeated (\d{1,9}) times: \[ ?(.*?)\]?$")
 _DENIED = re.compile(r"User " + _USER + r" from (?P<ip>\S{1,255}) not allowed because .{1,255}$")
 _ROOT_REFUSED = re.compile(r"ROOT LOGIN REFUSED FROM " + _IP + rf"(?:{_PORT})?" + _PREAUTH + "$")
 _MAX_ATTEMPTS = re.compile(
@@ -96,19 +95,11 @@ _ADDRESS_AS_NAME = re.compile(r"Nasty PTR record \"(?P<name>\S{1,255})\" is set 
 def read_sshd(message: str) -> Reading:
     """Return what a message of sshd says; one that is not known is `Kind.OTHER`."""
     message = message.strip()
-    repeated = 1
-    if match := _REPEATED.match(message):  # rsyslog folds equal messages into one
-        repeated, message = max(1, min(int(match[1]), MAX_COUNT)), match[2]
     if message.startswith(("error: ", "fatal: ")):
         message = message[7:]
     reader = _READERS.get(message.split(" ", 1)[0])
     reading = reader(message) if reader else read_pam(message) if message.startswith("pam_") else None
-    if reading is None:
-        return Reading()
-    if repeated == 1:
-        return reading
-    count = min(reading.count * repeated, MAX_COUNT)
-    return Reading(reading.kind, reading.source_ip, reading.user, count, reading.fields)
+    return reading or Reading()
 
 
 def _login(message: str) -> Reading:

@@ -11,9 +11,12 @@ from datetime import datetime
 
 from securenet.logs.parsers import timestamps
 from securenet.logs.parsers.access import read_access
+from securenet.logs.parsers.error_logs import read_error_log
 from securenet.logs.parsers.event import Context, Event, Reading
 from securenet.logs.parsers.pam import read_pam
+from securenet.logs.parsers.repetition import repeated, unfolded
 from securenet.logs.parsers.sshd import read_sshd
+from securenet.logs.parsers.sudo import read_su, read_sudo
 
 LEVELS = ("emergency", "alert", "critical", "error", "warning", "notice", "info", "debug")
 """Severities by their syslog number (RFC 5424, section 6.2.1)."""
@@ -32,14 +35,22 @@ _RFC5424 = re.compile(
     r"(?: (?P<message>.*))?$"
 )
 
+
+def read_web_server(message: str) -> Reading | None:
+    """Return what an entry of a web server's access or error log says, or None where it is neither."""
+    return read_access(message) or read_error_log(message)
+
+
 PROGRAMS: dict[str, Callable[[str], Reading | None]] = {
     "sshd": read_sshd,
     "sshd-session": read_sshd,
     "sshd-auth": read_sshd,
-    "nginx": read_access,
-    "apache2": read_access,
-    "httpd": read_access,
+    "nginx": read_web_server,
+    "apache2": read_web_server,
+    "httpd": read_web_server,
     "granian": read_access,
+    "sudo": read_sudo,
+    "su": read_su,
 }
 """Program name in the frame → reader of its messages; every other program is asked for PAM messages."""
 
@@ -66,8 +77,9 @@ def parse_syslog(line: str, context: Context) -> Event | None:
 
 def read_message(program: str, message: str) -> Reading:
     """Return what ``message`` of ``program`` says; `Kind.OTHER` for what nobody knows."""
+    said, times = unfolded(message.strip())
     reader = PROGRAMS.get(program)
-    return (reader(message) if reader else read_pam(message)) or Reading()
+    return repeated((reader(said) if reader else read_pam(said)) or Reading(), times)
 
 
 def _rfc5424(match: re.Match[str], fields: dict[str, str], context: Context) -> Event:

@@ -85,6 +85,21 @@ def from_access_log(stamp: str, context: Context) -> datetime | None:
         return None
 
 
+def from_apache_error_log(stamp: str, context: Context) -> datetime | None:
+    """Read ``Wed Oct 11 14:32:52.123456 2026``, the microseconds optional, in the default time zone."""
+    month = _MONTHS.get(stamp[4:7])
+    if month is None:
+        return None
+    clock, _, fraction = stamp[11:-5].partition(".")
+    try:
+        hour, minute, second = map(int, clock.split(":"))
+        microsecond = int(fraction[:6].ljust(6, "0")) if fraction else 0
+        day, year = int(stamp[8:10]), int(stamp[-4:])
+        return _believable(datetime(year, month, day, hour, minute, min(second, 59), microsecond), context)
+    except ValueError:
+        return None
+
+
 def from_number(value: float | str, context: Context) -> datetime | None:
     """Read seconds, milli-, micro- or nanoseconds since 1970; the magnitude tells which."""
     try:

@@ -37,6 +37,12 @@ def field(data: bytes | str | None) -> str:
     return "" if data is None else readable(data, MAX_FIELD)
 
 
+def readable_lines(data: bytes, limit: int) -> str:
+    """Such text with its line breaks, at most `limit` characters: the beginning of a page or a file."""
+    kept = (readable(line, limit) for line in data[: limit * 4].splitlines())
+    return "\n".join(kept)[:limit]
+
+
 def _decoded(data: bytes | str) -> str:
     if isinstance(data, str):
         return data

@@ -90,6 +90,10 @@ class _Search:
         if identity is None:
             return False
         self.best = identity
+        try:
+            self.best = await service.examine(self._endpoint, identity)
+        except CONVERSATION_FAILED:
+            logger.debug("examining %s port %d failed", self._endpoint.address, self._endpoint.port)
         return True
 
     async def _listen(self, speaks_first_here: bool) -> tuple[bytes, bytes]:

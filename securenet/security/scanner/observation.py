@@ -6,7 +6,7 @@ obtained, which is not the same as "is fine".
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
@@ -15,16 +15,51 @@ from .addresses import Address
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """The head of the answer to GET /. headers: (lower-case name, text) in the order they came."""
+    """The answer to GET /. headers: (lower-case name, text) in the order they came, cookies without their values;
+    page: how its body begins, line by line."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
     over_tls: bool = False
+    page: str = ""
+
+    def values(self, name: str) -> tuple[str, ...]:
+        """The values of a header, one by one: those of Set-Cookie cannot be joined (RFC 9110, section 5.3)."""
+        return tuple(value for key, value in self.headers if key == name)
 
     def header(self, name: str) -> str | None:
         """All values of a header, joined by commas; None if it is absent."""
-        values = [value for key, value in self.headers if key == name]
+        values = self.values(name)
         return ", ".join(values) if values else None
+
+
+@dataclass(frozen=True, slots=True)
+class HttpFile:
+    """The answer to GET of a path at which no site should have anything. page: how its body begins, line by line; may
+    hold secrets, and is for checks only."""
+
+    path: str
+    status: int
+    page: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class HttpFiles:
+    """What was answered of all that was asked for in this way. is_complete: whether every question was answered."""
+
+    files: tuple[HttpFile, ...]
+    is_complete: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SshAlgorithms:
+    """Names of what an SSH server offers (RFC 4253, section 7.1), in the order it prefers, for both directions
+    together. kex: key exchange methods; macs: message authentication codes."""
+
+    kex: tuple[str, ...]
+    host_keys: tuple[str, ...]
+    ciphers: tuple[str, ...]
+    macs: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +105,8 @@ class TlsUpgrade:
     is_offered: bool
 
 
-Detail = HttpResponse | TlsHandshake | AnonymousAccess | TlsUpgrade
-D = TypeVar("D", HttpResponse, TlsHandshake, AnonymousAccess, TlsUpgrade)
+Detail = HttpResponse | HttpFiles | SshAlgorithms | TlsHandshake | AnonymousAccess | TlsUpgrade
+D = TypeVar("D", HttpResponse, HttpFiles, SshAlgorithms, TlsHandshake, AnonymousAccess, TlsUpgrade)
 
 
 @dataclass(frozen=True, slots=True)

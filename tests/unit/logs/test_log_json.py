@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from log_samples import NOW, parsed
 
+from securenet.logs.analysis import analyse
 from securenet.logs.parsers import Event, Kind, parse_object
 
 TIME = datetime(2026, 11, 20, 8, 0, 1, tzinfo=UTC)
@@ -136,3 +137,47 @@ def test_fields_are_bounded_in_number_and_length() -> None:
     event = parse_object(record, now=NOW, default_timezone=UTC)
     assert len(event.fields) <= 33
     assert max(map(len, event.fields.values())) <= 512
+
+
+NGINX_JSON = (
+    '{"time_local": "20/Nov/2026:09:00:01 +0100", "remote_addr": "192.0.2.1", "remote_user": "-", '
+    '"request": "GET /a?b=1 HTTP/1.1", "status": "404", "body_bytes_sent": "153", "http_referer": "-", '
+    '"http_user_agent": "curl/8.5.0"}'
+)
+NGINX_PARTS = (
+    '{"msec": "1795161601.000", "remote_addr": "192.0.2.1", "remote_user": "", "request_method": "GET", '
+    '"request_uri": "/a?b=1", "status": 404, "bytes_sent": 153, "http_user_agent": "curl/8.5.0"}'
+)
+CADDY = (
+    '{"level": "info", "ts": 1795161601.0, "logger": "http.log.access", "msg": "handled request", "request": '
+    '{"remote_ip": "192.0.2.1", "client_ip": "192.0.2.1", "proto": "HTTP/1.1", "method": "GET", "uri": "/a?b=1"}, '
+    '"size": 153, "status": 404, "user_agent": "curl/8.5.0"}'
+)
+TRAEFIK = (
+    '{"ClientAddr": "192.0.2.1:5", "ClientHost": "192.0.2.1", "ClientUsername": "-", "DownstreamContentSize": 153, '
+    '"DownstreamStatus": 404, "RequestMethod": "GET", "RequestPath": "/a?b=1", "time": "2026-11-20T08:00:01Z", '
+    '"user_agent": "curl/8.5.0"}'
+)
+
+
+@pytest.mark.parametrize("line", [NGINX_JSON, NGINX_PARTS, CADDY, TRAEFIK], ids=["nginx", "parts", "caddy", "traefik"])
+def test_an_access_log_as_json_says_what_one_as_text_says(line: str) -> None:
+    event = parsed(line)
+    assert (event.kind, event.source_ip, event.user) == (Kind.HTTP_REQUEST, "192.0.2.1", None)
+    assert event.time == TIME
+    expected = {"method": "GET", "path": "/a", "query": "b=1", "status": "404", "size": "153", "agent": "curl/8.5.0"}
+    assert expected.items() <= event.fields.items()
+    assert "referrer" not in event.fields
+
+
+@pytest.mark.parametrize("status", ["ok", 40, 4040, "\u0664\u0660\u0664", True, None])
+def test_what_is_no_status_of_a_request_is_left_out(status: object) -> None:
+    event = of(method="GET", path="/.env", src_ip="192.0.2.1", status=status)
+    assert event.kind == Kind.HTTP_REQUEST
+    assert "status" not in event.fields
+    analyse([event])
+
+
+@pytest.mark.parametrize("request_line", ["please do", "GET", "GET  HTTP/1.1", "\u0000", "x" * 5000])
+def test_a_request_that_is_no_request_line_is_none(request_line: str) -> None:
+    assert of(request=request_line, remote_addr="192.0.2.1").kind == Kind.OTHER

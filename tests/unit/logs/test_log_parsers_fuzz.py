@@ -25,6 +25,8 @@ from securenet.logs.detectors import (
     NewSourceForPrivilegedUserDetector,
     PasswordSprayDetector,
     PathScanDetector,
+    PrivilegeDeniedDetector,
+    RateAnomalyDetector,
     RequestBurstDetector,
     UserEnumerationDetector,
 )
@@ -40,6 +42,15 @@ SEEDS = [
     'Nov 20 08:00:01 h sshd[7]: Nasty PTR record "192.0.2.2" is set up for 192.0.2.1, ignoring',
     "Nov 20 08:00:01 h sshd[7]: Accepted password for root from 192.0.2.1 port 5 ssh2",
     "Nov 20 08:00:01 h sshd[7]: message repeated 3 times: [ Failed password for x from 192.0.2.1 port 5]",
+    "Nov 20 08:00:01 h sudo[7]:    alice : TTY=pts/0 ; PWD=/ ; USER=root ; COMMAND=/bin/cat /etc/shadow",
+    "Nov 20 08:00:01 h sudo[7]: alice : 3 incorrect password attempts ; TTY=pts/0 ; PWD=/ ; USER=root ; COMMAND=list",
+    "Nov 20 08:00:01 h su[7]: FAILED SU (to root) alice on pts/0",
+    "Nov 20 08:00:01 h su[7]: FAILED su for root by alice",
+    "Nov 20 08:00:01 h su[7]: + /dev/pts/0 alice:root",
+    "[Fri Nov 20 08:00:01.123456 2026] [core:error] [pid 7:tid 8] (13)Denied: [client 192.0.2.1:5] AH00128: x",
+    "[Fri Nov 20 08:00:01 2026] [error] [client 192.0.2.1] File does not exist: /srv/x",
+    '2026/11/20 08:00:01 [error] 7#0: *5 open() "/x" failed, client: 192.0.2.1, server: a, request: "GET /x HTTP/1.1"',
+    '{"time_local": "20/Nov/2026:08:00:01 +0000", "ip": "192.0.2.1", "request": "GET / HTTP/1.1", "status": 404}',
 ]
 SPLICES = [
     b"\x00",
@@ -53,6 +64,11 @@ SPLICES = [
     b"[" * 50,
     b"\n",
     b" " * 30,
+    b" ; USER=root ; COMMAND=",
+    b", client: 1.2.3.4, server: x",
+    b"[client 1.2.3.4:5] ",
+    b" by root",
+    b'"status": "ok", ',
 ]
 
 
@@ -111,6 +127,8 @@ def eager_detectors() -> list[Detector]:
         PathScanDetector(**always),
         RequestBurstDetector(**always),
         ErrorBurstDetector(threshold=1, max_programs=3),
+        PrivilegeDeniedDetector(threshold=1, max_users=3),
+        RateAnomalyDetector(threshold=1, least=1, history=1, max_series=3),
     ]
 
 
@@ -148,6 +166,21 @@ def test_what_detectors_say_of_any_event_can_be_stored(lines: list[bytes]) -> No
         "Nov 20 08:00:01 h sshd[1]: reverse mapping checking getaddrinfo for " + "[1.2.3.4]" * 800,
         "Nov 20 08:00:01 h sshd[1]: Address 1.2.3.4 maps to " + "a, but this does not map back" * 250,
         'Nov 20 08:00:01 h sshd[1]: Nasty PTR record "' + '" is set up for 1.2.3.4' * 300,
+        "Nov 20 08:00:01 h sudo[1]: " + "a b " * 1900,
+        "Nov 20 08:00:01 h sudo[1]: " + "a : " * 1900,
+        "Nov 20 08:00:01 h sudo[1]: a : " + "USER=x ; COMMAND=y ; " * 380,
+        "Nov 20 08:00:01 h sudo[1]: a : " + "not " * 60 + "; " * 3800,
+        "Nov 20 08:00:01 h su[1]: FAILED su for " + "x by " * 1600,
+        "Nov 20 08:00:01 h su[1]: FAILED SU (to " + ") a on b " * 880,
+        "Nov 20 08:00:01 h su[1]: + x " + "a:" * 3900,
+        "Nov 20 08:00:01 h su[1]: " + "a to b on /dev/" * 530,
+        "[Fri Nov 20 08:00:01 2026] [core:error] [pid 1] " + "(1)a: " * 1300,
+        "[Fri Nov 20 08:00:01 2026] [core:error] [pid 1] " + "[client 1.2.3.4] " * 460,
+        "[Fri Nov 20 08:00:01 2026] " + "[" * 7900,
+        "2026/11/20 08:00:01 [error] 7#0: *5 " + ", client: 1.2.3.4" * 450,
+        "2026/11/20 08:00:01 [error] 7#0: *5 a, client: " + "1.2.3.4" * 250,
+        '2026/11/20 08:00:01 [error] 7#0: *5 a, client: 1.2.3.4, request: "GET ' + "HTTP/1.1" * 200,
+        '{"request": "GET ' + "/ HTTP/1.1 " * 700 + '"}',
         "<1>1 - - - - - " + '[a b="c"]' * 800 + "!",
         "<1>1 - - - - - " + '[a b="' + "\\]" * 3500,
         "1.2.3.4 - " + "[a] " * 1900,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from log_samples import parsed, request, web_line
 
@@ -214,3 +216,14 @@ def test_memory_is_bounded_by_sources() -> None:
     ]
     assert len(found) == 490
     assert len(list(detector.finish())) == 10
+
+
+@pytest.mark.parametrize("status", ["ok", "", "4O4", "404.0", "-1", "9" * 400])
+def test_a_status_that_is_none_is_as_good_as_absent(status: str) -> None:
+    seen = parsed(web_line(0, "192.0.2.1", "/.env"))
+    found = detections([replace(seen, fields={**seen.fields, "status": status})])
+    assert [each.severity for each in found] == [each.severity for each in detections([seen_without_status(seen)])]
+
+
+def seen_without_status(seen: Event) -> Event:
+    return replace(seen, fields={name: value for name, value in seen.fields.items() if name != "status"})

@@ -96,3 +96,34 @@ def test_stamps_without_offset_are_in_the_zone_given() -> None:
 def test_an_unbelievable_time_is_replaced_and_said_so(stamp: str) -> None:
     event = parsed(f"<34>1 {stamp} web1 app - - - x")
     assert (event.time, event.fields["time_source"], event.host) == (NOW, "received", "web1")
+
+
+def test_structured_data_and_an_octet_count_stand_before_what_a_program_says() -> None:
+    event = parsed(
+        '185 <86>1 2026-11-20T08:00:01.003Z web1.example.org sshd 4711 - [timeQuality tzKnown="1" isSynced="1"]'
+        '[origin@32473 software="rsyslogd" x="a\\"\\]b"] \ufeffFailed password for root from 192.0.2.1 port 5 ssh2'
+    )
+    assert (event.kind, event.source_ip, event.user, event.host) == (
+        Kind.AUTH_FAILURE,
+        "192.0.2.1",
+        "root",
+        "web1.example.org",
+    )
+    assert event.fields["structured_data"].startswith('[timeQuality tzKnown="1"')
+    assert event.fields["level"] == "info"
+
+
+@pytest.mark.parametrize(
+    ("stamp", "now", "expected"),
+    [
+        ("Dec 31 23:59:58", datetime(2027, 1, 1, 0, 0, 5, tzinfo=UTC), datetime(2026, 12, 31, 23, 59, 58, tzinfo=UTC)),
+        ("Jan  1 00:00:01", datetime(2027, 1, 1, 0, 0, 5, tzinfo=UTC), datetime(2027, 1, 1, 0, 0, 1, tzinfo=UTC)),
+        ("Jan  1 00:00:01", datetime(2026, 12, 31, 23, 59, 58, tzinfo=UTC), datetime(2027, 1, 1, 0, 0, 1, tzinfo=UTC)),
+        ("Jan  3 08:00:00", datetime(2026, 12, 31, 23, 0, 0, tzinfo=UTC), datetime(2026, 1, 3, 8, 0, 0, tzinfo=UTC)),
+    ],
+)
+def test_lines_around_new_year_are_of_the_year_they_were_written_in(
+    stamp: str, now: datetime, expected: datetime
+) -> None:
+    event = parse_line(f"{stamp} web1 su[9]: FAILED SU (to root) alice on pts/0", now=now, default_timezone=UTC)
+    assert (event.time, event.kind) == (expected, Kind.PRIVILEGE_DENIED)

@@ -231,8 +231,18 @@ def test_every_module_of_the_package_is_found_and_its_check_registered():
     assert {check.check_id for check in all_checks()} == {
         "anonymous-access",
         "cleartext-protocol",
+        "http-cookie-flags",
+        "http-directory-listing",
+        "http-exposed-files",
+        "http-cookie-flags",
+        "http-directory-listing",
+        "http-exposed-files",
         "http-security-headers",
         "open-port",
+        "ssh-protocol-1",
+        "ssh-weak-algorithms",
+        "ssh-protocol-1",
+        "ssh-weak-algorithms",
         "tls-certificate",
         "tls-strength",
     }

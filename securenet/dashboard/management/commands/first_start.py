@@ -13,6 +13,7 @@ from django.urls import reverse
 from perf.jobs import Job, QueueFull, submit
 from perf.jobs.errors import JobTypeDisabled
 from securenet.logs.files import NotALogFile, ingest_file
+from securenet.logs.followed import followed_paths
 from securenet.logs.jobs import LOG_ANALYSIS
 from securenet.logs.models import AnalysisRun, LogEvent
 from securenet.logs.source import label_for
@@ -54,7 +55,10 @@ class Command(BaseCommand):
             self.stdout.write(f"{what} submitted: {reverse('performance:background-job', args=[job.pk])}")
 
     def _ingest(self) -> None:
+        followed, _ = followed_paths()  # the analysis takes those in, and remembers how far
         for path in (*map(Path, CANDIDATES), settings.DATA_DIR / "log" / "access.log"):
+            if path in followed:
+                continue
             try:
                 summary = ingest_file(path, source=label_for(path.name), most_lines=MOST_LINES)
             except NotALogFile:

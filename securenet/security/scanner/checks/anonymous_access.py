@@ -13,6 +13,7 @@ _ADVICE = {
     "memcached": "Bind memcached to the addresses its clients use and close its port to all others; where it "
     "must be reachable, start it with authentication (-S or -Y) and TLS.",
 }
+_CVSS = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"
 
 
 @register
@@ -41,5 +42,6 @@ class AnonymousDataStore(Check):
                 advice=_ADVICE[observation.service],
                 evidence={"command": access.command, "reply": access.reply},
                 component=observation.service,
+                cvss="" if is_local else _CVSS,
             ),
         )

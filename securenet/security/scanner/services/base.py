@@ -53,6 +53,13 @@ class Service(ABC):
         """Ask the service itself. None if it does not answer as this service would. Raises OSError."""
         return None
 
+    async def examine(self, endpoint: Endpoint, identity: Identity) -> Identity:
+        """Ask what is only worth asking once the probe has succeeded. Returns `identity` with what it adds.
+
+        If time runs out or the connection fails (OSError), what the probe has learnt stays.
+        """
+        return identity
+
 
 S = TypeVar("S", bound=type[Service])
 _registered: dict[str, Service] = {}

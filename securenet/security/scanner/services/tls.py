@@ -42,6 +42,9 @@ class Tls(Service):
         inner = http.identity_of(answer, over_tls=True) or recognise(answer) or Identity().saying(answer)
         return replace(inner, service=inner.service or "tls", details=(*inner.details, handshake))
 
+    async def examine(self, endpoint: Endpoint, identity: Identity) -> Identity:
+        return await http.with_files(endpoint, identity, tls=_context())
+
 
 async def _ask_http(conversation: Conversation, endpoint: Endpoint) -> bytes:
     try:
