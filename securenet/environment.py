@@ -6,6 +6,7 @@ Settings read every variable here and nowhere else, so the README's table of var
 import os
 import secrets
 from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -90,6 +91,20 @@ def database() -> dict[str, object]:
         settings.setdefault("CONN_MAX_AGE", 60)
         settings["CONN_HEALTH_CHECKS"] = True
     return settings
+
+
+def time_zone(name: str) -> str:
+    """A zone of the IANA time zone database; UTC unless set.
+
+    Raises:
+        ImproperlyConfigured: there is no such zone.
+    """
+    zone: str = env.str(name, default="UTC")
+    try:
+        ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise ImproperlyConfigured(f"{name} is {zone!r}; write a time zone such as Europe/Berlin.") from error
+    return zone
 
 
 def log_files() -> list[str]:

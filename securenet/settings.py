@@ -174,6 +174,9 @@ PERF_ADMIN_ROLES = ["platform_owner", "security_admin"]
 # Log files that are followed: paths, perhaps with wildcards.
 SECURENET_LOG_FILES = environment.log_files()
 
+# Time zone of log lines that name none, where an admin has set none for their source.
+SECURENET_LOG_TIME_ZONE = environment.time_zone("LOG_TIME_ZONE")
+
 # Networks from which /metrics may be read without signing in.
 METRICS_NETWORKS = env.list("METRICS_NETWORKS", default=["127.0.0.0/8", "::1/128"])
 

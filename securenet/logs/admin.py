@@ -15,8 +15,9 @@ from django.utils.translation import gettext_lazy as _
 from securenet.logs.detector_settings import add_missing_rows
 from securenet.logs.detectors import DETECTORS
 from securenet.logs.detectors.configuration import Threshold, summary_of, thresholds_of
-from securenet.logs.models import AnalysisRun, DetectorSettings, FollowedFile, LogEvent
+from securenet.logs.models import AnalysisRun, DetectorSettings, FollowedFile, LogEvent, LogSource
 from securenet.logs.parsers import Kind
+from securenet.logs.time_zones import validate_time_zone
 
 MOST_COUNTED = 10_000
 
@@ -75,6 +76,22 @@ class LogEventAdmin(ReadOnlyAdmin):
 @admin.register(AnalysisRun)
 class AnalysisRunAdmin(ReadOnlyAdmin):
     list_display = ["finished_at", "events", "detections", "findings_new", "source"]
+
+
+class LogSourceForm(forms.ModelForm):
+    def clean_time_zone(self) -> str:
+        """One that there is."""
+        name: str = self.cleaned_data["time_zone"]
+        validate_time_zone(name)
+        return name
+
+
+@admin.register(LogSource)
+class LogSourceAdmin(admin.ModelAdmin):
+    """Time zones of sources."""
+
+    form = LogSourceForm
+    list_display = ["label", "time_zone"]
 
 
 @admin.register(FollowedFile)

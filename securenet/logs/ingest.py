@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
@@ -16,6 +16,7 @@ from django.db import transaction
 from securenet.logs.models import LogEvent
 from securenet.logs.parsers import Event, Kind, parse_lines, parse_object
 from securenet.logs.source import SOURCE_LENGTH
+from securenet.logs.time_zones import time_zone_of
 
 ROWS_AT_A_TIME = 500
 
@@ -40,12 +41,15 @@ def ingest_lines(
         received_at: when they arrived, aware; decides the year of stamps that have none.
         first: called in the transaction that stores the lines, before they are; if it raises, none is stored.
     """
-    return _store(parse_lines(lines, now=received_at, default_timezone=UTC), source, received_at, first)
+    return _store(
+        parse_lines(lines, now=received_at, default_timezone=time_zone_of(source)), source, received_at, first
+    )
 
 
 def ingest_records(records: Iterable[Mapping[str, Any]], *, source: str, received_at: datetime) -> IngestSummary:
     """Store events that come as JSON objects; otherwise as `ingest_lines`."""
-    events = (parse_object(record, now=received_at, default_timezone=UTC) for record in records)
+    zone = time_zone_of(source)
+    events = (parse_object(record, now=received_at, default_timezone=zone) for record in records)
     return _store(events, source, received_at)
 
 

@@ -61,6 +61,26 @@ class AnalysisRun(models.Model):
         return f"{self.events} events, {self.detections} detections"
 
 
+class LogSource(models.Model):
+    """What is known of a source beyond its lines. Sources without a row are as good."""
+
+    label = models.CharField(_("source"), max_length=100, unique=True, help_text=_("As its lines are labelled."))
+    time_zone = models.CharField(
+        _("time zone"),
+        max_length=64,
+        help_text=_(
+            "Of stamps that name none, such as syslog's: Europe/Berlin. Counts for lines that arrive from now on."
+        ),
+    )
+
+    class Meta:
+        ordering = ["label"]
+        verbose_name = _("log source")
+
+    def __str__(self) -> str:
+        return str(self.label)
+
+
 class DetectorSettings(models.Model):
     """How a detector is set. A detector without a row is on, with its defaults."""
 

@@ -15,6 +15,7 @@ import threading
 import tracemalloc
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -23,18 +24,21 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
 from django.db import connections
+from django.test import override_settings
 
 from perf.jobs import submit
 from perf.jobs.run import run_job
 from securenet import environment
 from securenet.logs.files import LINES_AT_A_TIME, Progress
 from securenet.logs.followed import take_in, take_in_followed_files
+from securenet.logs.ingest import ingest_lines
 from securenet.logs.jobs import LOG_ANALYSIS
 from securenet.logs.management.progress_bar import progress_line
-from securenet.logs.models import FollowedFile, LogEvent
+from securenet.logs.models import FollowedFile, LogEvent, LogSource
 from securenet.run.config import PROJECT_DIR
 from tests.chaos.load import database_url
 from tests.integration.helpers import eventually
+from tests.integration.people import staff_client
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -582,3 +586,37 @@ class TestLogFiles:
         monkeypatch.setenv("LOG_FILES", "auth.log")
         with pytest.raises(ImproperlyConfigured, match="write the whole path"):
             environment.log_files()
+
+
+# --- Time zones of sources
+
+
+@pytest.mark.parametrize(
+    ("zone", "line", "time"),
+    [
+        ("Europe/Berlin", "Jul  1 12:00:00 gate sshd[1]: x", "2026-07-01T10:00:00+00:00"),
+        ("Europe/Berlin", "Nov  1 12:00:00 gate sshd[1]: x", "2026-11-01T11:00:00+00:00"),
+        ("America/New_York", "Jul  1 12:00:00 gate sshd[1]: x", "2026-07-01T16:00:00+00:00"),
+        ("Asia/Kolkata", "2026-07-01T12:00:00+02:00 gate sshd[1]: x", "2026-07-01T10:00:00+00:00"),
+    ],
+)
+def test_stamps_without_a_zone_are_of_the_zone_of_their_source(zone: str, line: str, time: str) -> None:
+    LogSource.objects.create(label="gate", time_zone=zone)
+    ingest_lines([line], source="gate", received_at=datetime(2026, 11, 20, tzinfo=UTC))
+    assert LogEvent.objects.get().time == datetime.fromisoformat(time)
+
+
+@override_settings(SECURENET_LOG_TIME_ZONE="Asia/Tokyo")
+def test_a_source_that_nobody_described_has_the_zone_of_the_settings() -> None:
+    ingest_lines(["Jul  1 12:00:00 gate sshd[1]: x"], source="gate", received_at=datetime(2026, 11, 20, tzinfo=UTC))
+    assert LogEvent.objects.get().time == datetime(2026, 7, 1, 3, tzinfo=UTC)
+
+
+def test_an_admin_sets_the_zone_and_only_one_that_there_is() -> None:
+    admin = staff_client("security_admin")
+    page = admin.post("/admin/logs/logsource/add/", {"label": "gate", "time_zone": "Europe/Atlantis"})
+    assert "Europe/Berlin" in page.content.decode(), "an example of what to write"
+    assert not LogSource.objects.exists()
+    admin.post("/admin/logs/logsource/add/", {"label": "gate", "time_zone": "Europe/Berlin"})
+    ingest_lines(["Jul  1 12:00:00 gate sshd[1]: x"], source="gate", received_at=datetime(2026, 11, 20, tzinfo=UTC))
+    assert LogEvent.objects.get().time == datetime(2026, 7, 1, 10, tzinfo=UTC)
