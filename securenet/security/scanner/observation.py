@@ -54,9 +54,9 @@ class HttpFiles:
 @dataclass(frozen=True, slots=True)
 class SshAlgorithms:
     """Names of what an SSH server offers (RFC 4253, section 7.1), in the order it prefers, for both directions
-    together. kex: key exchange methods; macs: message authentication codes."""
+    together. macs: message authentication codes."""
 
-    kex: tuple[str, ...]
+    key_exchanges: tuple[str, ...]
     host_keys: tuple[str, ...]
     ciphers: tuple[str, ...]
     macs: tuple[str, ...]

@@ -25,7 +25,7 @@ _RANKS = {severity: rank for rank, severity in enumerate(Severity)}
 
 @dataclass(frozen=True, slots=True)
 class _Fault:
-    """attribute: what is missing; severity, session_severity: for any cookie, for one that a session hangs on."""
+    """attribute: what is lacking; severity, session_severity: for any cookie, for one that a session hangs on."""
 
     attribute: str
     severity: Severity
@@ -73,15 +73,15 @@ class HttpCookieFlags(Check):
     def _issue(self, observation: Observation, name: str, faults: tuple[_Fault, ...]) -> Issue:
         is_session = _is_session(name)
         severities = [fault.session_severity if is_session else fault.severity for fault in faults]
-        missing = list(dict.fromkeys(fault.attribute for fault in faults))
+        lacking = list(dict.fromkeys(fault.attribute for fault in faults))
         return Issue(
             check_id=self.check_id,
             port=observation.port,
-            title=f"Cookie {name} is set without {' and '.join(missing)}",
+            title=f"Cookie {name} is set without {' and '.join(lacking)}",
             severity=max(severities, key=_RANKS.__getitem__),
             description=" ".join(fault.risk for fault in faults),
-            advice=f"Set the cookie with {', '.join(_ADVICE[attribute] for attribute in missing)}.",
-            evidence={"cookie": name, "missing": missing},
+            advice=f"Set the cookie with {', '.join(_ADVICE[attribute] for attribute in lacking)}.",
+            evidence={"cookie": name, "lacking": lacking},
             confidence=90 if is_session else 80,
             component=name,
         )

@@ -8,15 +8,16 @@ from ..issue import Issue, Severity
 from ..observation import HttpResponse, Observation
 from .base import Check, Verdict, register
 
-# A title that the heading repeats: Apache, nginx, lighttpd; Python's http.server; Tomcat; Jetty.
+# Apache, nginx, lighttpd; Python's http.server; Tomcat; Jetty. An article of such a title has more in its title.
 _LISTING = re.compile(
-    r"<title>\s*(?P<title>Index of /[^<]{0,200}?|Directory listing for /[^<]{0,200}?|"
-    r"Directory Listing For \[?/[^<]{0,200}?|Directory: /[^<]{0,200}?)\s*</title>.*?<h[12][^>]{0,100}>\s*(?P=title)",
+    r"<title>\s*(?:Index of /[^<\s]{0,200}|Directory listing for /[^<\s]{0,200}|"
+    r"Directory Listing For \[?/[^<\s]{0,200}|Directory: /[^<\s]{0,200})\s*</title>.*?<a\s[^>]{0,200}?href=",
     re.IGNORECASE | re.DOTALL,
 )
-# IIS has only the name of the host in it, but lists in <pre>.
+# IIS has only the name of the host in the title, but its lists look like no others.
 _IIS_LISTING = re.compile(
-    r"<title>(?P<title>[^<]{1,200} - /[^<]{0,200})</title>.*?<h1>(?P=title)</h1><hr>\s*<pre>",
+    r"<title>(?P<title>[^<]{1,200} - /[^<\s]{0,200})</title>.*?"
+    r"(?:<h1>(?P=title)</h1><hr>\s*<pre>|\[To Parent Directory\]|&lt;dir&gt;)",
     re.IGNORECASE | re.DOTALL,
 )
 # Go's http.FileServer makes no title.

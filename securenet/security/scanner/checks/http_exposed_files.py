@@ -34,7 +34,7 @@ class HttpExposedFiles(Check):
             # What the front page says as well is an answer to every path.
             if 200 <= file.status < 300 and (home is None or file.page != home.page):
                 issues.extend(self._git(observation, file) + self._environment(observation, file))
-        return tuple(issues) if issues or asked.is_complete else None
+        return tuple(issues) if issues or (asked.files and asked.is_complete) else None
 
     def _git(self, observation: Observation, file: HttpFile) -> tuple[Issue, ...]:
         if not file.path.endswith("/.git/HEAD") or not _GIT_HEAD.fullmatch(file.page):
@@ -44,13 +44,13 @@ class HttpExposedFiles(Check):
                 check_id=self.check_id,
                 port=observation.port,
                 title="The web server shows its Git repository",
-                severity=Severity.MEDIUM,
+                severity=Severity.HIGH,
                 description="The whole history of the source can be fetched, with whatever was ever in it.",
                 advice="Do not deploy .git, or refuse paths that begin with a dot; change the secrets that were in it.",
                 evidence={"path": file.path, "content": file.page[:100]},
                 confidence=95,
                 component=file.path,
-                cvss="CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:L/I:N/A:N",
+                cvss="CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:N/A:N",
             ),
         )
 

@@ -32,10 +32,10 @@ def _host_keys(offer: SshAlgorithms) -> tuple[str, ...]:
 
 _KINDS = (
     _Kind(
-        "kex",
+        "key-exchange",
         "key exchange",
         "KexAlgorithms",
-        lambda offer: offer.kex,
+        lambda offer: offer.key_exchanges,
         re.compile(r"(?:diffie-hellman|gss)-group1-sha1.*|rsa1024-sha1"),
         re.compile(r"diffie-hellman-group(?:14|-exchange)-sha1|gss-(?:group14|gex)-sha1.*"),
     ),

@@ -84,8 +84,8 @@ async def _file(endpoint: Endpoint, path: str, tls: ssl.SSLContext | None) -> Ht
             answer = await get(conversation, endpoint, over_tls=tls is not None, path=path)
     except CONVERSATION_FAILED:
         return None
-    status, (head, body) = _STATUS.match(answer), _parted(answer)
-    return HttpFile(path, int(status[1]), _page(head, body)) if status and head else None
+    status, (head, _) = _STATUS.match(answer), _parted(answer)
+    return HttpFile(path, int(status[1]), page_of(answer)) if status and head else None
 
 
 def identity_of(data: bytes, *, over_tls: bool) -> Identity | None:
@@ -93,8 +93,8 @@ def identity_of(data: bytes, *, over_tls: bool) -> Identity | None:
     status = _STATUS.match(data)
     if status is None:
         return None
-    head, body = _parted(data)
-    response = HttpResponse(int(status[1]), _headers(head or data), over_tls, _page(head, body))
+    head, _ = _parted(data)
+    response = HttpResponse(int(status[1]), _headers(head or data), over_tls, page_of(data))
     server = _SERVER.match(response.header("server") or "")
     return Identity(
         service="https" if over_tls else "http",
@@ -126,8 +126,9 @@ def _parted(answer: bytes) -> tuple[bytes, bytes]:
     return (answer[: end.end()], answer[end.end() :]) if end else (b"", b"")
 
 
-def _page(head: bytes, body: bytes) -> str:
-    """How the body of an answer begins, as text."""
+def page_of(answer: bytes) -> str:
+    """How the body of an answer begins, as text, line by line."""
+    head, body = _parted(answer)
     content = _unchunked(body).content if _CHUNKED.search(head) else body
     return readable_lines(content[:MAX_PAGE], MAX_PAGE)
 

@@ -52,9 +52,9 @@ async def _offer(conversation: Conversation, begun: bytes) -> SshAlgorithms | No
     """Tell our version and read the server's first packet, of which the beginning may have come already."""
     await conversation.send(CLIENT_VERSION)
     if _is_whole(begun):
-        return read_offer(begun)
+        return read_algorithms(begun)
     rest = await conversation.receive(MAX_PACKET - len(begun), is_complete=lambda data: _is_whole(begun + data))
-    return read_offer(begun + rest)
+    return read_algorithms(begun + rest)
 
 
 def _is_whole(data: bytes) -> bool:
@@ -65,7 +65,7 @@ def _is_whole(data: bytes) -> bool:
     return size > MAX_PACKET or len(data) >= size
 
 
-def read_offer(data: bytes) -> SshAlgorithms | None:
+def read_algorithms(data: bytes) -> SshAlgorithms | None:
     """What an unencrypted SSH_MSG_KEXINIT packet offers; None if the data begin with none, or one cut off."""
     size = _LENGTH + int.from_bytes(data[:_LENGTH])
     if size > MAX_PACKET or len(data) < max(size, _LENGTH + 2) or data[_LENGTH + 1] != _KEXINIT:
@@ -74,8 +74,8 @@ def read_offer(data: bytes) -> SshAlgorithms | None:
     lists = _name_lists(payload[1 + _COOKIE :], count=6)
     if lists is None:
         return None
-    kex, host_keys, ciphers_in, ciphers_out, macs_in, macs_out = lists
-    return SshAlgorithms(kex, host_keys, _together(ciphers_in, ciphers_out), _together(macs_in, macs_out))
+    key_exchanges, host_keys, ciphers_in, ciphers_out, macs_in, macs_out = lists
+    return SshAlgorithms(key_exchanges, host_keys, _together(ciphers_in, ciphers_out), _together(macs_in, macs_out))
 
 
 def _name_lists(data: bytes, count: int) -> list[tuple[str, ...]] | None:
