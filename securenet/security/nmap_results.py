@@ -76,17 +76,7 @@ def host_result(host: NmapHost, checks: Sequence[Check], known: frozenset[int] |
         observation = observation_of(host, port)
         assessment = assess(observation, checks)
         issues.extend(assessment.issues)
-        ports.append(
-            PortResult(
-                port=port.port,
-                state=port.state,
-                service=observation.service,
-                product=observation.product,
-                version=observation.version,
-                banner=observation.banner,
-                assessed=assessment.assessed,
-            )
-        )
+        ports.append(PortResult.of(observation, assessment.assessed))
     ports.extend(PortResult(port, PortState.CLOSED) for port in _of_interest(host.closed, known))
     ports.sort(key=lambda result: result.port)
     return HostResult(host.address, host.name or None, True, tuple(ports), tuple(issues))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from .addresses import Address
 from .connect import PortState
 from .issue import Issue
+from .observation import Observation
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,20 @@ class PortResult:
     banner: str = ""
     rtt: float | None = None
     assessed: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, observation: Observation, assessed: frozenset[str], rtt: float | None = None) -> PortResult:
+        """The result of an open port that was looked at."""
+        return cls(
+            port=observation.port,
+            state=PortState.OPEN,
+            service=observation.service,
+            product=observation.product,
+            version=observation.version,
+            banner=observation.banner,
+            rtt=rtt,
+            assessed=assessed,
+        )
 
 
 @dataclass(frozen=True, slots=True)

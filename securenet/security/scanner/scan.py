@@ -202,18 +202,7 @@ def _host_result(
             continue
         assessment = assess(observation, checks)
         issues.extend(assessment.issues)
-        ports.append(
-            PortResult(
-                port=result.port,
-                state=result.state,
-                service=observation.service,
-                product=observation.product,
-                version=observation.version,
-                banner=observation.banner,
-                rtt=result.rtt,
-                assessed=assessment.assessed,
-            )
-        )
+        ports.append(PortResult.of(observation, assessment.assessed, result.rtt))
     return HostResult(host.address, host.hostname, _is_reachable(results), tuple(ports), tuple(issues))
 
 
