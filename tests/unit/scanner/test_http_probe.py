@@ -8,6 +8,7 @@ import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from ipaddress import ip_address
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +16,7 @@ from securenet.security.scanner.banners import readable_lines
 from securenet.security.scanner.checks import assess
 from securenet.security.scanner.conversation import ProbeLimits
 from securenet.security.scanner.issue import Issue, Severity
-from securenet.security.scanner.observation import HttpFile, HttpFiles, HttpResponse, Observation
+from securenet.security.scanner.observation import HttpFile, HttpFiles, HttpResponse, Observation, TlsHandshake
 from securenet.security.scanner.services.http import MAX_HEAD, MAX_PAGE, USER_AGENT
 from securenet.security.scanner.services.ssh import MAX_PACKET, read_algorithms
 
@@ -87,7 +88,7 @@ def files(*found: HttpFile, is_complete: bool = True) -> Observation:
 
 class TestWhatIsSent:
     @pytest.mark.parametrize("over_tls", [False, True])
-    def test_only_gets_of_three_paths_without_body_cookie_or_credentials(self, tmp_path, over_tls: bool) -> None:
+    def test_only_gets_of_three_paths_without_body_cookie_or_credentials(self, tmp_path: Path, over_tls: bool) -> None:
         requests: list[bytes] = []
         context = server_context(tmp_path, certificate(self_signed=False)) if over_tls else None
         handler = answering_paths({"/": ok(HOME, "Set-Cookie: sid=1")}, NOT_FOUND, requests)
@@ -164,17 +165,16 @@ class TestBounds:
         assert not result.settles("http-exposed-files", port)
         assert not result.settles("http-cookie-flags", port)
 
-    def test_files_that_drip_are_no_answer_though_the_front_page_was_one(self) -> None:
+    @pytest.mark.parametrize("unanswered", [b"GET /.git/HEAD ", b"GET /.env "])
+    def test_a_file_that_is_not_answered_for_settles_nothing(self, unanswered: bytes) -> None:
         gate = threading.Event()
 
         def handle(connection: socket.socket) -> None:
-            if connection.recv(4096).startswith(b"GET / "):
-                connection.sendall(ok(HOME))
+            if connection.recv(4096).startswith(unanswered):
+                connection.sendall(b"HTTP/1.1 404 Not Found\r\nX-And-Then:")
+                gate.wait(10)
             else:
-                for byte in ok("ref: refs/heads/main"):
-                    connection.sendall(bytes([byte]))
-                    if gate.wait(1.0):
-                        return
+                connection.sendall(ok(HOME))
 
         with serving(handle) as port:
             result = scan_one(port)
@@ -183,7 +183,7 @@ class TestBounds:
         assert result.settles("http-directory-listing", port)
         assert not result.settles("http-exposed-files", port)
 
-    def test_when_time_runs_out_over_the_files_the_service_is_still_known(self) -> None:
+    def test_when_time_runs_out_over_the_files_what_the_probe_learnt_is_kept(self, tmp_path: Path) -> None:
         gate = threading.Event()
 
         def handle(connection: socket.socket) -> None:
@@ -192,11 +192,12 @@ class TestBounds:
             else:
                 gate.wait(10)
 
-        with serving(handle) as port:
-            identity = identity_at(port, limits=ProbeLimits(listen=0.2, reply=30, guess=30, port=3.0))
+        context = server_context(tmp_path, certificate())
+        with serving(handle, tls=context) as port:
+            identity = identity_at(port, limits=ProbeLimits(listen=0.2, reply=30, guess=30, port=4.0))
             gate.set()
-        assert (identity.service, identity.product) == ("http", "nginx")
-        assert [type(detail) for detail in identity.details] == [HttpResponse]
+        assert (identity.service, identity.product) == ("https", "nginx")
+        assert [type(detail) for detail in identity.details] == [HttpResponse, TlsHandshake]
 
     def test_an_endless_file_is_read_only_so_far(self) -> None:
         def handle(connection: socket.socket) -> None:
@@ -250,6 +251,13 @@ class TestExposedFiles:
             result = scan_one(port)
         assert not [issue for issue in result.issues if issue.check_id == "http-exposed-files"]
         assert result.settles("http-exposed-files", port)
+
+    @pytest.mark.parametrize(
+        "page", ["<html><pre>\nHOME=/root\n</pre>", "<!DOCTYPE html>\nA_B=1", "#!/bin/sh\nVERSION=1.0", "<body>\nA_B=1"]
+    )
+    def test_a_page_of_its_own_for_each_path_is_no_file_of_variables(self, page: str) -> None:
+        handler = answering_paths({"/": ok(HOME), "/.env": ok(f"{page}\n/.env is not here")}, NOT_FOUND)
+        assert not issues(handler, "http-exposed-files")
 
     def test_half_an_answer_settles_nothing_unless_something_was_found(self) -> None:
         nothing = HttpFile("/.git/HEAD", 404, "")
@@ -387,9 +395,12 @@ class TestSshOffers:
         assert read_algorithms(packet[:4] + b"\xff" + packet[5:]) is None
 
     def test_both_directions_count_and_names_are_safe(self) -> None:
-        offer = read_algorithms(kexinit(**{**MODERN, "macs": "hmac-sha2-256,\x1b[31mhmac-\nmd5"}))
+        one_way = kexinit(**{**MODERN, "ciphers": "aes128-ctr", "macs": "one@\x1b[31mexample,other-name"})
+        start = one_way.rindex(b"\x1b[31mexample,other-name")  # in the list from server to client
+        offer = read_algorithms(one_way[:start] + b"\x1b[31mexample,hmac-md5//" + one_way[start + 23 :])
         assert offer is not None
-        assert offer.macs == ("hmac-sha2-256", "hmac- md5")
+        assert offer.ciphers == ("aes128-ctr",)
+        assert offer.macs == ("one@example", "other-name", "hmac-md5//")
 
 
 def test_lines_keep_their_breaks_and_nothing_else_that_is_not_text() -> None:
