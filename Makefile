@@ -9,11 +9,10 @@ PYTHON ?= $(shell for python in python3 python3.11 python3.12 python3.13 python3
 	done; command -v python3 || command -v python || echo missing)
 VENV := .venv/bin/python
 TESTS := -n auto -m "not chaos and not bench"
-# These tests run on a Redis Cluster as well: all but those that have little to do with limits and cache, or bring a
-# Redis of their own.
-CLUSTER_TESTS := $(filter-out $(foreach name,dashboard job_api job_pages job_timeline jobs logs network \
-	notifications redis_topologies scans security work_horses,\
-	tests/integration/test_$(name).py),$(wildcard tests/integration/test_*.py))
+# These tests run on a Redis Cluster as well: those of limits, cache and live policies.
+CLUSTER_TESTS := $(wildcard $(foreach name,cache_* client_floods drf_conventions exact_limits limit_algorithms \
+	limited_callables limits_command live_policies one_command preview rate_limits response_cache store_failure,\
+	tests/integration/test_$(name).py))
 # And these on PostgreSQL: all that write to a database, in one process or through the web server; not those whose
 # matter is between a process and Redis.
 POSTGRES_TESTS := $(filter-out $(foreach name,cache_freshness cache_identity cache_tools cache_traps_http \

@@ -18,7 +18,7 @@ from tests.servers.ports import free_port
 FINDING_MEMBERS = {
     "id", "fingerprint", "title", "description", "advice", "severity", "state", "source", "check_id", "asset",
     "subject", "port", "protocol", "evidence", "confidence", "first_seen", "last_seen", "times_seen", "resolved_at",
-    "triaged_by", "triaged_at", "triage_note", "accepted_until", "regressions",
+    "triaged_by", "triaged_at", "triage_note", "accepted_until", "regressions", "cvss_vector", "cvss_score",
 }  # fmt: skip
 
 
@@ -185,7 +185,9 @@ class TestTriage:
 def test_summary_counts_what_the_list_holds(site: Site, viewer: httpx.Client) -> None:
     site.add_finding("summary", "critical", "The newest of all")
     summary = viewer.get("/api/security/summary").json()
-    assert summary.keys() == {"by_severity", "active_by_severity", "by_state", "top_assets", "newest"}
+    assert summary.keys() == {
+        "by_severity", "active_by_severity", "by_state", "top_assets", "newest", "vulnerability_data",
+    }  # fmt: skip
     found = all_results(viewer, "/api/security/findings", page_size="500")
     assert sum(summary["by_severity"].values()) == sum(summary["by_state"].values()) == len(found)
     assert summary["by_severity"]["critical"] == sum(finding["severity"] == "critical" for finding in found)
