@@ -60,6 +60,10 @@ DEFAULTS: Final[dict[str, Any]] = {
     "WAIT_SECONDS": 15.0,
     # Requests that one `cache_warm` job makes at the same time.
     "WARM_THREADS": 4,
+    # Share of clients (0 to 1) whose requests are recorded for previews of policies, all of a client or none; and the
+    # seconds for which they are kept. Some 200 bytes a request, at most 20,000 requests per five minutes.
+    "TRAFFIC_SHARE": 1.0,
+    "TRAFFIC_SECONDS": 3600,
     # Seconds between two looks at a Redis that failed.
     "PROBE_SECONDS": 0.25,
     # Jobs waiting or running, all types together.

@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from perf.conf import setting
 from perf.gate.notes import notes
 from perf.metrics.latency import bucket_of
+from perf.metrics.traffic import note_visit
 from perf.problems import Problem, problem_response
 from perf.rate_limit_headers import rate_limit_headers
 from perf.records import RequestRecord, record_of
@@ -87,3 +88,4 @@ def _finish(request: HttpRequest, record: RequestRecord, response: HttpResponseB
     match = request.resolver_match
     if match is not None and match.view_name:
         notes.note(f"latency:{match.view_name}:{bucket_of(total)}")
+    note_visit(request, record, response, total)

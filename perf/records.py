@@ -32,6 +32,7 @@ class RequestRecord:
     caller: Caller | None = None
     outcome: Outcome | None = None
     was_throttled: bool = False
+    throttle_scope: str = ""
     cache_lookup: Any = None
     cache_status: str = ""
     is_warming: bool = False  # made by cache_warm: no traffic, no client's limit

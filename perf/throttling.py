@@ -67,11 +67,12 @@ def ask_gate(request: Request, view: APIView, caller: Caller) -> Outcome | Ident
     """
     record = record_of(request)
     lookup = _lookup_for(request, view, caller)
+    record.throttle_scope = getattr(view, "throttle_scope", None) or ""
     outcome = enter(
         Inquiry.about(
             django_request(request),
             caller,
-            throttle_scope=getattr(view, "throttle_scope", None) or "",
+            throttle_scope=record.throttle_scope,
             limited=is_limited(view) and not record.is_warming,
             quiet=record.is_warming,
             query_for=lookup.query if lookup else None,

@@ -13,9 +13,10 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 
+from perf.admin import preview
 from perf.admin.fields import PeriodField, RolesField
 from perf.caching.paths import matches_any_view
-from perf.models import Policy
+from perf.models import CachePolicy, Policy, RateLimitPolicy
 from perf.policies.revisions import attributed_to
 
 REASON_LENGTH = 500
@@ -46,9 +47,27 @@ class PolicyAdmin(admin.ModelAdmin):
     save_on_top = True
     actions = ["enable", "disable", "duplicate"]
 
-    def changeform_view(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponse:
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        if preview.is_asked_for(request) and (edited := self._edited(request, object_id)) is not None:
+            return preview.preview_response(self, request, edited)
+        context = {**(extra_context or {}), "may_preview": self._may_be_previewed, "preview_button": preview.BUTTON}
         with self._attributed(request):
-            return super().changeform_view(request, *args, **options)
+            return super().changeform_view(request, object_id, form_url, context)
+
+    @property
+    def _may_be_previewed(self) -> bool:
+        return issubclass(self.model, CachePolicy | RateLimitPolicy)
+
+    def _edited(self, request: HttpRequest, object_id: str | None) -> Any:
+        """The policy as it stands in the form, unsaved; None where the form has errors, which it then shows."""
+        known = self.get_object(request, object_id) if object_id else None
+        may = self.has_change_permission(request, known) if known else self.has_add_permission(request)
+        if not self._may_be_previewed or not may or (object_id and known is None):
+            return None
+        form = self.get_form(request, known, change=known is not None)(request.POST, request.FILES, instance=known)
+        return form.save(commit=False) if form.is_valid() else None
 
     def changelist_view(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponse:
         with self._attributed(request), transaction.atomic():

@@ -59,6 +59,8 @@ def enter(inquiry: Inquiry) -> Outcome | IdentityChanged:
         revision=plan.snapshot.number,
         seconds=time.perf_counter() - started,
         identity_checked=True,
+        decided_at=now,
+        is_exempt=plan.is_exempt,
     )
 
 

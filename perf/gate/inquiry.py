@@ -76,6 +76,7 @@ class Plan:
     forbidden: Forbidden | None
     limits: tuple[LimitRule, ...]
     query: EntryQuery | None
+    is_exempt: bool = False
 
 
 def plan_for(inquiry: Inquiry, snapshot: Snapshot) -> Plan:
@@ -99,7 +100,7 @@ def plan_for(inquiry: Inquiry, snapshot: Snapshot) -> Plan:
         if inquiry.own_limits or inquiry.named_limits:
             limits += _chosen_limits(inquiry, snapshot)
     query = inquiry.query_for(match.cache) if inquiry.query_for else None
-    return Plan(snapshot, None, limits, query)
+    return Plan(snapshot, None, limits, query, is_exempt=verdict is not None)
 
 
 def _chosen_limits(inquiry: Inquiry, snapshot: Snapshot) -> tuple[LimitRule, ...]:

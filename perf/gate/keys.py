@@ -99,6 +99,16 @@ def statistics() -> str:
     return _key("statistics:")
 
 
+def traffic() -> str:
+    """Prefix of the record of traffic; the number of five minutes since the epoch follows."""
+    return f"{statistics()}traffic:"
+
+
+def preview(token: str) -> str:
+    """Scratch of one replay of recorded traffic."""
+    return _key(f"preview:{token}")
+
+
 def ranking() -> str:
     """Prefix of the rankings of blocked clients; an hour since the epoch follows."""
     return _key("blocked:")

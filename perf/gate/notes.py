@@ -26,6 +26,12 @@ class Notes:
             if field in self._counts or len(self._counts) < self.MAX_FIELDS:
                 self._counts[field] += by
 
+    def note_traffic(self, visit: str, seconds: int) -> None:
+        """Add a request to the record of traffic, to be kept for ``seconds``; left out where too much is waiting."""
+        with self._lock:
+            if len(self._counts) < self.MAX_FIELDS // 2:
+                self._counts[f"~{visit}"] = seconds
+
     def take_if_due(self) -> list[str | int]:
         """As `take`, where the last ride was long enough ago."""
         now = time.monotonic()

@@ -92,13 +92,19 @@ class CacheAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """All that one exchange answered. ``seconds`` is how long it took, reloads included."""
+    """All that one exchange answered.
+
+    ``seconds`` is how long it took, reloads included; ``decided_at`` Redis' time of the decision in microseconds, 0
+    where Redis was away; ``is_exempt`` whether an access rule spares the caller.
+    """
 
     admission: Admission
     cache: CacheAnswer | None
     revision: int
     seconds: float
     identity_checked: bool
+    decided_at: int = 0
+    is_exempt: bool = False
 
 
 def together(earlier: Outcome, later: Outcome) -> Outcome:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from typing import TypeVar
 
 from django.db import router
 
-from perf.models import AccessRule, CachePolicy, PolicyHead, RateLimitPolicy
+from perf.models import AccessRule, CachePolicy, Policy, PolicyHead, RateLimitPolicy
 from perf.policies.revisions import head_number
 from perf.policies.routes import parse_route
 from perf.policies.snapshot import AccessTable, AccessVerdict, CacheRule, LimitRule, RuleIndex, Snapshot
+
+PolicyT = TypeVar("PolicyT", CachePolicy, RateLimitPolicy)
 
 
 def load_snapshot() -> Snapshot:
@@ -30,6 +33,29 @@ def load_snapshot() -> Snapshot:
         access=_access_table(using),
         by_name={rule.name: rule for rule in limits},
     )
+
+
+def snapshot_with(edited: CachePolicy | RateLimitPolicy) -> Snapshot:
+    """The newest committed policies, but for one as it stands in a form; a new one has no primary key yet."""
+    using = router.db_for_write(PolicyHead)
+    limits = _with_edited(RateLimitPolicy, edited, using)
+    rules = [limit_rule(policy) for policy in limits]
+    return Snapshot(
+        number=head_number(using),
+        caches=RuleIndex(cache_rule(policy) for policy in _with_edited(CachePolicy, edited, using)),
+        limits=RuleIndex(rules),
+        access=_access_table(using),
+        by_name={rule.name: rule for rule in rules},
+    )
+
+
+def _with_edited(model: type[PolicyT], edited: Policy, using: str) -> list[PolicyT]:
+    rows = [
+        policy for policy in model.objects.using(using).all() if policy.pk != edited.pk or type(edited) is not model
+    ]
+    if isinstance(edited, model):
+        rows.append(edited)
+    return [policy for policy in rows if policy.enabled]
 
 
 def cache_rule(policy: CachePolicy) -> CacheRule:

@@ -22,7 +22,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 # In this order; what is not named here is no section.
 SECTIONS = (
     "warm-hit", "cache", "cache-cost", "cache-memory", "stampede", "speed", "memory", "admission", "policies",
-    "store-down", "jobs", "scan", "logs",
+    "store-down", "preview", "jobs", "scan", "logs",
 )  # fmt: skip
 PACKAGES = {
     "Django": "django",

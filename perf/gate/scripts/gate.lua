@@ -15,13 +15,12 @@
 --      13 etag the caller holds       14 lease token   15 lease (milliseconds)   16 tags, separated by spaces
 --      then per limit: id, algorithm, limit, period (microseconds), capacity, cost, "observe"/"", "penalty"/"",
 --      and how many clients may have a counter of their own, 0 for any number
---      then pairs of field and number to add to the statistics
+--      then pairs of field and number to add to the statistics (see statistics.lua)
 -- reply {"behind", published}          the caller's revision is not the published one; nothing happened
 --       {"changed", version}           the caller's identity changed; nothing happened
 --       {"ok", now, limits, cache}     limits: per limit {allowed 0/1, remaining, reset, wait}, times in microseconds
 --                                      cache: {state, age, blob, lifetime}, see entry.lua; empty where not asked
 --
--- Nothing is charged unless every enforced limit allows; a limit with "penalty" charges what it refuses itself.
 -- Every definition and every command costs each request a little, so what is not needed is not made.
 
 local FIRST_LIMIT, LIMIT_ARGS = 17, 9
@@ -41,6 +40,7 @@ local NOW = time[1] * 1000000 + time[2]
 --@include fixed_window.lua
 --@include token_bucket.lua
 --@include clients.lua
+--@include settle.lua
 
 local algorithms = {sliding_window = sliding_window, fixed_window = fixed_window, token_bucket = token_bucket}
 local made, is_crowded, tally = {}, nil, nil
@@ -71,26 +71,15 @@ for i = 1, limit_count do
   limits[i] = limit
 end
 
-local decisions, outcomes = {}, {}
-for i = 1, limit_count do
-  local limit = limits[i]
-  local algorithm, state, wait = limit.algorithm, limit.state, 0
-  if limit.cost > 0 and (limit.allowed and all_allow or not limit.allowed and limit.penalty) then
-    if limit.tally then tally(limit) end
-    algorithm.charge(state, limit.cost)
-    local raw, lifetime = algorithm.write(state)
-    redis.call('SET', limit.key, raw, 'PX', math.max(1, math.ceil(lifetime / 1000)))
-  end
-  if not limit.allowed then
-    wait = algorithm.wait(state, limit.cost)
-    outcomes[#outcomes + 1] = limit.id .. (limit.observe and '=observed' or '=blocked')
-  elseif all_allow then
-    outcomes[#outcomes + 1] = limit.id .. '=allowed'
-  end
-  decisions[i] = {
-    limit.allowed and 1 or 0, math.max(0, algorithm.remaining(state)), algorithm.reset(state), wait,
-  }
+local function charging(limit)
+  if limit.tally then tally(limit) end
 end
+
+local function keep(limit, raw, lifetime)
+  redis.call('SET', limit.key, raw, 'PX', math.max(1, math.ceil(lifetime / 1000)))
+end
+
+local decisions, outcomes = settle(limits, all_allow, charging, keep)
 
 local cache = {}
 if all_allow and asks_cache then
