@@ -11,6 +11,7 @@ from django.contrib.admin import ModelAdmin
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from perf.gate.store import StoreUnavailable
 from perf.metrics.preview import MOST_VISITS, Point, Preview, preview
@@ -87,12 +88,20 @@ def in_words(answer: Preview) -> str:
     parts = []
     if answer.newly_blocked:
         parts.append(
-            _("%(requests)d more requests of %(clients)d clients would be blocked.")
+            ngettext(
+                "%(requests)d more requests would be blocked, all of one client.",
+                "%(requests)d more requests of %(clients)d clients would be blocked.",
+                answer.clients_newly_blocked,
+            )
             % {"requests": answer.newly_blocked, "clients": answer.clients_newly_blocked}
         )
     if answer.newly_allowed:
         parts.append(
-            _("%(requests)d requests of %(clients)d clients would be let through that are blocked now.")
+            ngettext(
+                "%(requests)d requests of one client would be let through that are blocked now.",
+                "%(requests)d requests of %(clients)d clients would be let through that are blocked now.",
+                answer.clients_newly_allowed,
+            )
             % {"requests": answer.newly_allowed, "clients": answer.clients_newly_allowed}
         )
     if not answer.changes_limits:

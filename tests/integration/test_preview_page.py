@@ -83,7 +83,7 @@ def test_a_new_policy_can_be_previewed_before_it_is_there(admin: Client) -> None
     url = reverse("admin:perf_ratelimitpolicy_add")
     fields = {"name": "new", "route": "/api/*", "limit": "2", "position": "0", "_preview": "Preview"}
     page = admin.post(url, {**form_of(admin, url), **fields})
-    assert "4 more requests of 1 clients would be blocked." in page.content.decode()
+    assert "4 more requests would be blocked, all of one client." in page.content.decode()
     assert not RateLimitPolicy.objects.filter(name="new").exists()
 
 
