@@ -234,6 +234,7 @@ def test_every_module_of_the_package_is_found_and_its_check_registered():
         "http-cookie-flags",
         "http-directory-listing",
         "http-exposed-files",
+        "http-open-service",
         "http-security-headers",
         "open-port",
         "ssh-protocol-1",

@@ -7,14 +7,16 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import partial
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 
 from securenet.security.scanner.checks import assess
 from securenet.security.scanner.issue import Issue, Severity
-from securenet.security.scanner.observation import HttpFiles, HttpResponse
+from securenet.security.scanner.observation import HttpFiles, HttpResponse, Observation
 from securenet.security.scanner.services.http import MAX_PAGE, page_of
 
 from .certs import certificate, server_context
@@ -222,6 +224,50 @@ class TestCookies:
         assert "hunter2" not in repr(self.cookies("sid=hunter2"))
 
 
+ELASTICSEARCH = '{\n  "name" : "n1",\n  "cluster_name" : "docs",\n  "tagline" : "You Know, for Search"\n}'
+OPENSEARCH = '{"name": "n1", "tagline": "The OpenSearch Project: https://opensearch.org/"}'
+DOCKER = ("Server: Docker/27.3.1 (linux)", "Api-Version: 1.47")
+
+
+class TestOpenServices:
+    @pytest.mark.parametrize(
+        ("page", "headers", "name"),
+        [
+            (ELASTICSEARCH, (), "Elasticsearch"),
+            (OPENSEARCH, (), "OpenSearch"),
+            ((404, '{"message":"page not found"}'), DOCKER, "Docker Engine API"),
+        ],
+    )
+    def test_those_that_serve_anybody_are_found(
+        self, page: str | tuple[int, str], headers: tuple[str, ...], name: str
+    ) -> None:
+        (issue,) = issues(site({"/": page}, headers=headers), "http-open-service")
+        assert issue.title == f"{name} answers without authentication"
+        assert issue.severity is Severity.MEDIUM, "on loopback; elsewhere it is critical"
+
+    @pytest.mark.parametrize(
+        ("page", "headers"),
+        [
+            ((401, ELASTICSEARCH), ()),
+            ((403, '{"message":"client certificate required"}'), DOCKER),
+            ("<p>A page about You Know, for Search</p>", ()),
+            ('{"tagline": "something else"}', ()),
+            (PAGE, ("Server: Docker/27.3.1",)),
+            (PAGE, ("Server: nginx", "Api-Version: 3")),
+        ],
+    )
+    def test_those_that_ask_who_one_is_and_others_are_not(
+        self, page: str | tuple[int, str], headers: tuple[str, ...]
+    ) -> None:
+        assert not issues(site({"/": page}, headers=headers), "http-open-service")
+
+    def test_elsewhere_than_on_loopback_it_is_critical(self) -> None:
+        response = HttpResponse(200, (), page=ELASTICSEARCH)
+        observation = Observation(ip_address("192.0.2.1"), 9200, datetime.now(UTC), service="http", details=(response,))
+        (issue,) = (issue for issue in assess(observation).issues if issue.check_id == "http-open-service")
+        assert (issue.severity, issue.base_score) == (Severity.CRITICAL, 9.8)
+
+
 class TestBounds:
     def test_a_body_without_end_is_read_only_so_far(self) -> None:
         sent: list[int] = []
@@ -269,10 +315,5 @@ class TestBounds:
 
 
 def test_what_was_not_asked_settles_nothing() -> None:
-    from datetime import UTC, datetime
-    from ipaddress import ip_address
-
-    from securenet.security.scanner.observation import Observation
-
     observation = Observation(ip_address("192.0.2.1"), 80, datetime.now(UTC), service="http", details=(HttpFiles(()),))
     assert "http-exposed-files" not in assess(observation).assessed
