@@ -111,17 +111,29 @@ def parse_rate(rate: str) -> tuple[int, int]:
     raise ValueError(f"{rate!r} is no rate; write such as 5/m, 100/h or 10/30s, for at most {MAX_SECONDS} s.")
 
 
+def limited_name(function: Callable[..., Any]) -> str:
+    """What a limit in code is named by: module and name of the function, or of the class that it is the view of."""
+    named = _limited_object(function)
+    name = getattr(named, "__qualname__", type(named).__qualname__)
+    return f"{named.__module__}.{name.encode('ascii', 'backslashreplace').decode()}"
+
+
+def _limited_object(function: Callable[..., Any]) -> Any:
+    # All functions that `as_view()` makes have one name.
+    return getattr(function, "view_class", None) or getattr(function, "cls", None) or function
+
+
 def _rule_in_code(function: Callable[..., Any], rate: str, count_by: str, cost: int) -> LimitRule:
     limit, period = parse_rate(rate)
     if count_by not in ("", "key", *RateLimitPolicy.CountBy.values):
         raise ValueError(f"count_by={count_by!r}: write one of {', '.join(RateLimitPolicy.CountBy.values)}.")
     if not 0 <= cost <= min(limit, MAX_COST):
         raise ValueError(f"cost={cost}: a call under {rate} can cost from 0 to {min(limit, MAX_COST)}.")
-    name = getattr(function, "__qualname__", type(function).__qualname__)
-    name = name.encode("ascii", "backslashreplace").decode()
+    whole = limited_name(function)
+    name = whole.removeprefix(f"{_limited_object(function).__module__}.")
     return LimitRule(
         # The limit is not in it, so a changed one keeps what was used.
-        id=f"{function.__module__}.{name}:{period}:{count_by}",
+        id=f"{whole}:{period}:{count_by}",
         name=name,
         scope=name,
         position=0,

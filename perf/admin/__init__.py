@@ -7,6 +7,7 @@ from perf.admin.jobs import JobAdmin
 from perf.admin.queues import GuardedQueueAdmin
 from perf.admin.rate_limit_policies import RateLimitPolicyAdmin
 from perf.admin.revisions import RevisionAdmin
+from perf.admin.try_it import TryItForm
 
 __all__ = [
     "AccessRuleAdmin",
@@ -16,4 +17,5 @@ __all__ = [
     "JobPolicyAdmin",
     "RateLimitPolicyAdmin",
     "RevisionAdmin",
+    "TryItForm",
 ]

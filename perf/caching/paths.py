@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -49,7 +50,7 @@ def matches_any_view(text: str) -> bool:
         return True
     try:
         # A catch-all has no name; matching only that is matching nothing.
-        return route.kind is RouteKind.EXACT and resolve(text).url_name is not None
+        return route.kind is RouteKind.EXACT and resolve(route.key).url_name is not None
     except Resolver404:
         return False
 
@@ -84,4 +85,14 @@ def _is_cached(callback: Any) -> bool:
     if view_class is None:
         return hasattr(callback, SETTINGS_ATTRIBUTE)
     action = (getattr(callback, "actions", None) or {}).get("get", "get")
-    return hasattr(getattr(view_class, action, None), SETTINGS_ATTRIBUTE)
+    handler = getattr(view_class, action, None)
+    return hasattr(handler, SETTINGS_ATTRIBUTE) or hasattr(below_api_view(handler), SETTINGS_ATTRIBUTE)
+
+
+def below_api_view(handler: Any) -> Callable[..., Any] | None:
+    """The function that DRF's ``@api_view`` has made a method of; nothing but its closure knows it."""
+    function: Any = getattr(handler, "__func__", handler)
+    if getattr(function, "__qualname__", "") != "api_view.<locals>.decorator.<locals>.handler":
+        return None
+    inner: Callable[..., Any] | None = inspect.getclosurevars(function).nonlocals.get("func")
+    return inner

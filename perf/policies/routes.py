@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum
+from urllib.parse import unquote
 
 MAX_LENGTH = 200
 SCOPE_ROUTE = "scope:"
@@ -68,12 +69,15 @@ def parse_route(text: str) -> Route:
     if text.startswith("/"):
         if not _PATH.fullmatch(text):
             raise InvalidRoute(f"{text!r} has spaces or characters outside ASCII; write them percent-encoded.")
-        stars = text.count("*")
-        if stars == 0:
-            return Route(text, RouteKind.EXACT, text)
-        if stars == 1 and text.endswith("*"):
-            return Route(text, RouteKind.PREFIX, text[:-1])
-        return Route(text, RouteKind.GLOB, text)
+        # Requests are matched by their decoded path.
+        parts = [unquote(part) for part in text.split("*")]
+        if len(parts) == 1:
+            return Route(text, RouteKind.EXACT, parts[0])
+        if any("*" in part for part in parts):
+            raise InvalidRoute(f"{text!r} has a percent-encoded star beside plain ones; write a plain one for it too.")
+        if len(parts) == 2 and not parts[1]:
+            return Route(text, RouteKind.PREFIX, parts[0])
+        return Route(text, RouteKind.GLOB, "*".join(parts))
     if _VIEW_NAME.fullmatch(text):
         return Route(text, RouteKind.VIEW, text)
     raise InvalidRoute(

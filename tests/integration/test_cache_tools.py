@@ -16,7 +16,7 @@ from rest_framework.decorators import api_view
 from rest_framework.views import APIView
 
 from perf.caching import cache_api_response
-from perf.caching.paths import view_paths
+from perf.caching.paths import routes_of_path, view_paths
 from perf.jobs import submit
 from perf.jobs.run import run_job
 from perf.models import Job
@@ -141,3 +141,12 @@ class TestWarming:
         self.warm(roles=["viewer"])
         response = client_for(given_user("ann", "viewer")).get("/api/counter")
         assert "hit" in response.headers["Cache-Status"]
+
+
+@pytest.mark.urls("tests.integration.site")
+def test_a_view_cached_below_api_view_is_found_by_its_path() -> None:
+    view_paths.cache_clear()
+    try:
+        assert routes_of_path("/api/function") == ["function"]
+    finally:
+        view_paths.cache_clear()

@@ -7,7 +7,7 @@ import time
 import pytest
 from asgiref.sync import async_to_sync
 from django.http import HttpRequest, HttpResponse
-from django.test import AsyncClient, Client
+from django.test import AsyncClient, Client, RequestFactory
 from django.urls import path
 from django.utils.decorators import method_decorator
 from django.views import View
@@ -174,3 +174,16 @@ class TestWhatCannotBe:
                 rate_limit(**options)  # type: ignore[arg-type]
         with pytest.raises(ValueError, match="count_by"):
             rate_limit("5/m", count_by="shoe size")(send_report)
+
+
+def test_two_class_based_views_of_one_module_have_counters_of_their_own() -> None:
+    class First(View):
+        def get(self, request: HttpRequest) -> HttpResponse:
+            return HttpResponse("first")
+
+    class Second(First):
+        pass
+
+    first, second = (rate_limit("2/m", count_by="ip")(view.as_view()) for view in (First, Second))
+    assert [first(RequestFactory().get("/")).status_code for _ in range(3)] == [200, 200, 429]
+    assert second(RequestFactory().get("/")).status_code == 200

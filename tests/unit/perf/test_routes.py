@@ -51,3 +51,24 @@ def test_no_pattern_is_slow() -> None:
     started = time.process_time()
     assert not route.matches("/" + "a" * 8000 + "b", "")
     assert time.process_time() - started < 5  # one that backtracks takes hours
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "kind"),
+    [
+        ("/a%20b", "/a b", RouteKind.EXACT),
+        ("/caf%C3%A9/*", "/café/menu", RouteKind.PREFIX),
+        ("/a%20b/*/c", "/a b/x/c", RouteKind.GLOB),
+        ("/100%25", "/100%", RouteKind.EXACT),
+        ("/2%2A3", "/2*3", RouteKind.EXACT),
+    ],
+)
+def test_what_is_written_percent_encoded_matches_the_decoded_path(text: str, path: str, kind: RouteKind) -> None:
+    route = parse_route(text)
+    assert (route.kind, route.matches(path, "")) == (kind, True)
+    assert not route.matches(text.replace("*", "x"), "")
+
+
+def test_an_encoded_star_beside_plain_ones_is_refused() -> None:
+    with pytest.raises(InvalidRoute, match="percent-encoded star"):
+        parse_route("/2%2A3/*")
