@@ -10,11 +10,11 @@ from django.contrib.auth.models import Group
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from perf.admin.base import PolicyAdmin, PolicyForm
+from perf.admin.lockout import GuardedForm, GuardedPolicyAdmin
 from perf.models import AccessRule
 
 
-class AccessRuleForm(PolicyForm):
+class AccessRuleForm(GuardedForm):
     """One of network, user and role; a role that no longer exists stays visible."""
 
     class Meta:
@@ -30,7 +30,7 @@ class AccessRuleForm(PolicyForm):
 
 
 @admin.register(AccessRule)
-class AccessRuleAdmin(PolicyAdmin):
+class AccessRuleAdmin(GuardedPolicyAdmin):
     form = AccessRuleForm
     list_display = ["name", "effect", "subject", "reason", "expiry", "enabled"]
     list_editable = ["enabled"]

@@ -8,8 +8,8 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from perf.admin.base import PolicyAdmin, PolicyForm
 from perf.admin.fields import ListChoiceField, PeriodField, RolesField, in_words
+from perf.admin.lockout import GuardedForm, GuardedPolicyAdmin
 from perf.models import RateLimitPolicy
 from perf.validators import HTTP_METHODS
 
@@ -22,7 +22,7 @@ _COUNTED = {
 }
 
 
-class RateLimitPolicyForm(PolicyForm):
+class RateLimitPolicyForm(GuardedForm):
     """Methods and roles as check boxes, the period in words."""
 
     methods = ListChoiceField(
@@ -39,7 +39,7 @@ class RateLimitPolicyForm(PolicyForm):
 
 
 @admin.register(RateLimitPolicy)
-class RateLimitPolicyAdmin(PolicyAdmin):
+class RateLimitPolicyAdmin(GuardedPolicyAdmin):
     form = RateLimitPolicyForm
     list_display = ["name", "in_words", "concerns", "scope", "mode", "position", "enabled"]
     list_editable = ["position", "enabled"]
@@ -83,6 +83,8 @@ class RateLimitPolicyAdmin(PolicyAdmin):
         self._set_mode(request, policies, RateLimitPolicy.Mode.OBSERVE)
 
     def _set_mode(self, request: HttpRequest, policies: QuerySet[RateLimitPolicy], mode: RateLimitPolicy.Mode) -> None:
+        if self._is_refused(request, policies, mode=mode):
+            return
         changed = list(policies.exclude(mode=mode))
         policies.update(mode=mode)
         for policy in changed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from django.contrib import admin, messages
@@ -12,8 +13,10 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
 
+from perf.admin import transfer
 from perf.models import Revision
 from perf.policies.revisions import FieldChange, attributed_to, bring_back, difference
+from perf.policies.transfer import in_words
 
 
 @admin.register(Revision)
@@ -38,12 +41,21 @@ class RevisionAdmin(admin.ModelAdmin):
         return False
 
     def get_urls(self) -> list[URLPattern]:
-        own = path(
-            "<int:number>/bring-back/",
-            self.admin_site.admin_view(self.bring_back_view),
-            name="perf_revision_bring_back",
-        )
-        return [own, *super().get_urls()]
+        view = self.admin_site.admin_view
+        own = [
+            path("<int:number>/bring-back/", view(self.bring_back_view), name="perf_revision_bring_back"),
+            path("export/", view(partial(transfer.export_view, self)), name="perf_revision_export"),
+            path("import/", view(partial(transfer.import_view, self)), name="perf_revision_import"),
+        ]
+        return [*own, *super().get_urls()]
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """The list, with the ways in and out."""
+        may = {
+            "may_export": transfer.may_export(self, request),
+            "may_import": transfer.may_import(request),
+        }
+        return super().changelist_view(request, {**(extra_context or {}), **may})
 
     @admin.display(description="changes")
     def changes_in_words(self, revision: Revision) -> str:
@@ -95,10 +107,3 @@ def changes_of(revision: Revision) -> list[FieldChange]:
     """What ``revision`` changed."""
     before = Revision.objects.filter(number__lt=revision.number).first()
     return difference(before.policies if before else None, revision.policies)
-
-
-def in_words(change: FieldChange) -> str:
-    """``dashboard: ttl 60 -> 30``."""
-    if change.field:
-        return f"{change.name}: {change.field} {change.before} → {change.after}"
-    return _("%s removed") % change.name if change.after is None else _("%s added") % change.name
