@@ -12,30 +12,27 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from tests.chaos.answers import Answer
+from tests.chaos.answers import SECOND, Answer
 from tests.chaos.editor import ROLLED_BACK, Edit
-from tests.chaos.limiters import MakeLimiter
+from tests.chaos.limiters import MakeLimiter, Span
 
 CLOCK_GRAIN = 1_000  # nanoseconds; Redis counts microseconds
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """The time within which a request was decided, in nanoseconds of Redis' clock."""
-
-    started: int
-    ended: int
+REACH = 60 * SECOND  # longer than any period under load
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """How the clients of a limit fared together; ``allowance`` is what an exact log admits of the same requests."""
+    """How the clients of a limit fared together; ``allowance`` is what an exact log admits of the same requests.
+
+    ``surplus`` were admitted over the limit, ``needless`` were refused though the limit was not used up.
+    """
 
     clients: int
     asked: int
     admitted: int
     allowance: int
     surplus: int
+    needless: int
 
     @property
     def share(self) -> float:
@@ -62,6 +59,21 @@ def surplus(admitted: Iterable[Span], make_limiter: MakeLimiter) -> int:
     return over
 
 
+def needless(refused: Iterable[Span], admitted: Iterable[Span], make_limiter: MakeLimiter) -> int:
+    """How many requests of one client were refused while its limit had room, wherever in their spans all were decided.
+
+    What matters for a refusal is not long ago: admissions of the last `REACH` before it are looked at.
+    """
+    limiter, counted = make_limiter(), sorted(admitted, key=lambda span: span.started)
+    begun = [span.started for span in counted]
+    return sum(
+        not limiter.may_refuse(
+            span, counted[bisect_left(begun, span.started - REACH) : bisect_left(begun, span.ended + 1)]
+        )
+        for span in refused
+    )
+
+
 def allowance(asked: Iterable[Span], make_limiter: MakeLimiter) -> int:
     """How many of one client's requests an exact limiter admits that decides each in the middle of its span."""
     limiter, admitted = make_limiter(), 0
@@ -77,17 +89,19 @@ def usage(answers: Iterable[Answer], make_limiter: MakeLimiter, epoch: int, drif
     slack = drift + CLOCK_GRAIN
     asked: dict[int, list[Span]] = defaultdict(list)
     admitted: dict[int, list[Span]] = defaultdict(list)
+    refused: dict[int, list[Span]] = defaultdict(list)
     for answer in answers:
         span = Span(answer.started + epoch - slack, answer.ended + epoch + slack)
         asked[answer.client].append(span)
-        if answer.status == 200:
-            admitted[answer.client].append(span)
+        if answer.status in (200, 429):
+            (admitted if answer.status == 200 else refused)[answer.client].append(span)
     return Usage(
         clients=len(asked),
         asked=sum(map(len, asked.values())),
         admitted=sum(map(len, admitted.values())),
         allowance=sum(allowance(spans, make_limiter) for spans in asked.values()),
         surplus=sum(surplus(spans, make_limiter) for spans in admitted.values()),
+        needless=sum(needless(spans, admitted[client], make_limiter) for client, spans in refused.items()),
     )
 
 

@@ -6,10 +6,19 @@ Times are whole nanoseconds of one clock; windows are counted from its zero.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from tests.chaos.answers import SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The time within which a request was decided, in nanoseconds of Redis' clock."""
+
+    started: int
+    ended: int
 
 
 class Limiter(Protocol):
@@ -23,12 +32,16 @@ class Limiter(Protocol):
         """Count a request admitted at ``at``, which is no earlier than any before."""
         ...
 
+    def may_refuse(self, refused: Span, admitted: Sequence[Span]) -> bool:
+        """Say whether a request could be refused, whenever in their spans it and the admitted ones were decided."""
+        ...
+
 
 class SlidingLog:
-    """At most ``limit`` in any half-open interval of ``period`` seconds."""
+    """At most ``limit`` in any half-open interval of ``period`` seconds; a request counts up to ``grain`` longer."""
 
-    def __init__(self, limit: int, period: float) -> None:
-        self._period = round(period * SECOND)
+    def __init__(self, limit: int, period: float, grain: float = 0.0) -> None:
+        self._limit, self._period, self._grain = limit, round(period * SECOND), round(grain * SECOND)
         self._times: deque[int] = deque(maxlen=limit)
 
     def earliest(self, at: int) -> int:
@@ -39,6 +52,11 @@ class SlidingLog:
 
     def admit(self, at: int) -> None:
         self._times.append(at)
+
+    def may_refuse(self, refused: Span, admitted: Sequence[Span]) -> bool:
+        since = refused.started - self._period - self._grain
+        counted = [span for span in admitted if span.ended > since and span.started <= refused.ended]
+        return len(counted) >= self._limit
 
 
 class FixedWindow:
@@ -60,6 +78,14 @@ class FixedWindow:
         self._used += 1
         self._last = at
 
+    def may_refuse(self, refused: Span, admitted: Sequence[Span]) -> bool:
+        windows = range(refused.started // self._period, refused.ended // self._period + 1)
+        return any(
+            sum(span.started // self._period <= window <= span.ended // self._period for span in admitted)
+            >= self._limit
+            for window in windows
+        )
+
 
 class TokenBucket:
     """``burst`` at once, and ``limit`` per ``period`` seconds, evenly. In units of a nanosecond times ``limit``."""
@@ -73,6 +99,12 @@ class TokenBucket:
 
     def admit(self, at: int) -> None:
         self._full_at = max(self._full_at, at * self._limit) + self._period
+
+    def may_refuse(self, refused: Span, admitted: Sequence[Span]) -> bool:
+        full_at = 0
+        for at in sorted(min(span.ended, refused.ended) for span in admitted if span.started <= refused.ended):
+            full_at = max(full_at, at * self._limit) + self._period
+        return full_at - (self._burst - 1) * self._period > refused.started * self._limit
 
 
 MakeLimiter = Callable[[], Limiter]

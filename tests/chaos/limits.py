@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from perf.gate.local import SUB_WINDOWS
 from tests.chaos.judges import Usage
 from tests.chaos.limiters import FixedWindow, Limiter, SlidingLog, TokenBucket
 from tests.chaos.tables import print_table
@@ -40,7 +41,7 @@ class LimitUnderLoad:
     def textbook(self) -> Limiter:
         match self.algorithm:
             case "sliding_window":
-                return SlidingLog(self.limit, self.period)
+                return SlidingLog(self.limit, self.period, grain=self.period / SUB_WINDOWS)
             case "fixed_window":
                 return FixedWindow(self.limit, self.period)
             case "token_bucket":
@@ -52,7 +53,17 @@ def print_usage(title: str, usages: Iterable[tuple[LimitUnderLoad, Usage]]) -> N
     """Print what the clients of these limits asked for and got."""
     print_table(
         title,
-        ["algorithm", "limit", "clients", "requests", "admitted", "an exact log admits", "use", "over-admitted"],
+        [
+            "algorithm",
+            "limit",
+            "clients",
+            "requests",
+            "admitted",
+            "an exact log admits",
+            "use",
+            "over-admitted",
+            "needless",
+        ],
         [
             [
                 limit.algorithm,
@@ -63,6 +74,7 @@ def print_usage(title: str, usages: Iterable[tuple[LimitUnderLoad, Usage]]) -> N
                 used.allowance,
                 f"{used.share:.1%}",
                 used.surplus,
+                used.needless,
             ]
             for limit, used in usages
         ],

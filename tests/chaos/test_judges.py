@@ -8,8 +8,8 @@ import pytest
 
 from tests.chaos.answers import SECOND, Answer
 from tests.chaos.editor import ROLLED_BACK, Edit
-from tests.chaos.judges import Obedience, Span, allowance, obedience, percentile, server_errors, surplus
-from tests.chaos.limiters import FixedWindow, MakeLimiter, SlidingLog, TokenBucket
+from tests.chaos.judges import Obedience, allowance, needless, obedience, percentile, server_errors, surplus
+from tests.chaos.limiters import FixedWindow, MakeLimiter, SlidingLog, Span, TokenBucket
 
 LIMIT, PERIOD, BURST = 10, 1.0, 4
 LIMITERS: dict[str, tuple[MakeLimiter, MakeLimiter]] = {  # as it should be, and one that admits a little more
@@ -22,17 +22,25 @@ LIMITERS: dict[str, tuple[MakeLimiter, MakeLimiter]] = {  # as it should be, and
 }
 
 
-def admissions(make_limiter: MakeLimiter, uncertainty: float, seed: int = 1) -> list[Span]:
+def admissions(make_limiter: MakeLimiter, uncertainty: float) -> list[Span]:
     """What a limiter admits of 10 s of requests, as a recorder sees it that knows times to ``uncertainty`` seconds."""
-    chance, limiter, spans = random.Random(seed), make_limiter(), []
+    return decisions(make_limiter, uncertainty)[0]
+
+
+def decisions(make_limiter: MakeLimiter, uncertainty: float, seed: int = 1) -> tuple[list[Span], list[Span]]:
+    """What it admits, and what it refuses."""
+    chance, limiter = random.Random(seed), make_limiter()
+    admitted: list[Span] = []
+    refused: list[Span] = []
     at = 100 * SECOND + SECOND // 2
     while at < 110 * SECOND:
         at += round(chance.uniform(0, 0.02) * SECOND)
-        if limiter.earliest(at) <= at:
+        is_admitted = limiter.earliest(at) <= at
+        if is_admitted:
             limiter.admit(at)
-            before = round(chance.uniform(0, uncertainty) * SECOND)
-            spans.append(Span(at - before, at + round(uncertainty * SECOND) - before))
-    return spans
+        before = round(chance.uniform(0, uncertainty) * SECOND)
+        (admitted if is_admitted else refused).append(Span(at - before, at + round(uncertainty * SECOND) - before))
+    return admitted, refused
 
 
 @pytest.mark.parametrize("uncertainty", [0.0, 0.001, 0.05])
@@ -49,6 +57,39 @@ def test_a_limiter_that_admits_a_little_more_is_found_out(
     right: MakeLimiter, wrong: MakeLimiter, uncertainty: float
 ) -> None:
     assert surplus(admissions(wrong, uncertainty), right) > 0
+
+
+@pytest.mark.parametrize("uncertainty", [0.0, 0.001, 0.05])
+@pytest.mark.parametrize(("right", "_"), LIMITERS.values(), ids=LIMITERS)
+def test_no_refusal_of_an_exact_limiter_is_needless(right: MakeLimiter, _: MakeLimiter, uncertainty: float) -> None:
+    admitted, refused = decisions(right, uncertainty)
+    assert len(refused) >= 500
+    assert needless(refused, admitted, right) == 0
+
+
+@pytest.mark.parametrize("uncertainty", [0.0, 0.001])
+@pytest.mark.parametrize(
+    ("right", "strict"),
+    [
+        (lambda: SlidingLog(LIMIT + 1, PERIOD), lambda: SlidingLog(LIMIT, PERIOD)),
+        (lambda: SlidingLog(LIMIT, PERIOD, grain=PERIOD / 24), lambda: SlidingLog(LIMIT, PERIOD * 1.1)),
+        (lambda: FixedWindow(LIMIT + 1, PERIOD), lambda: FixedWindow(LIMIT, PERIOD)),
+        (lambda: TokenBucket(LIMIT + 1, PERIOD, BURST), lambda: TokenBucket(LIMIT, PERIOD, BURST)),
+        (lambda: TokenBucket(LIMIT, PERIOD, BURST + 1), lambda: TokenBucket(LIMIT, PERIOD, BURST)),
+    ],
+    ids=[
+        "sliding_window",
+        "sliding_window, period too long",
+        "fixed_window",
+        "token_bucket, rate",
+        "token_bucket, burst",
+    ],
+)
+def test_a_limiter_that_admits_a_little_less_is_found_out(
+    right: MakeLimiter, strict: MakeLimiter, uncertainty: float
+) -> None:
+    admitted, refused = decisions(strict, uncertainty)
+    assert needless(refused, admitted, right) > 0
 
 
 def test_an_excess_smaller_than_the_uncertainty_shows_when_it_adds_up() -> None:
