@@ -101,11 +101,12 @@ class Site:
             )
         )
 
-    def client(self, username: str = "", *, server: str = "a") -> httpx.Client:
-        """An API client of web server ``a`` or ``b``, signed in as ``username`` if given."""
+    def client(self, username: str = "", *, server: str = "a", address: str = "127.0.0.1") -> httpx.Client:
+        """An API client of web server ``a`` or ``b`` at an address of loopback, signed in as ``username`` if given."""
         headers = {"Authorization": f"Bearer {self.token(username)}"} if username else {}
         url = self.url_a if server == "a" else self.url_b
-        return httpx.Client(base_url=url, headers=headers, timeout=20)
+        transport = httpx.HTTPTransport(local_address=address)
+        return httpx.Client(base_url=url, headers=headers, timeout=20, transport=transport)
 
     def await_job(self, client: httpx.Client, location: str, within: float = 30) -> dict[str, Any]:
         """Poll a job until it has ended."""

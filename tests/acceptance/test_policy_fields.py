@@ -329,8 +329,14 @@ class TestAccessRuleFields:
         assert codes(site, 1, "soc-analyst") == [200]
         browser.edit("accessrule", rule, user="", network="192.0.2.0/24")
         assert 403 not in codes(site, 1, "viewer")
-        browser.edit("accessrule", rule, network="127.0.0.0/8")
-        assert codes(site, 1, "viewer") == [403]
+        browser.edit("accessrule", rule, network="127.0.0.2/32")
+        with site.client("viewer", server="b", address="127.0.0.2") as client:
+            assert client.get("/api/notifications").status_code == 403
+        assert 403 not in codes(site, 1, "viewer")
+
+    def test_network_of_the_person_who_saves_it_is_refused(self, browser: AdminBrowser, rule: int) -> None:
+        with pytest.raises(AssertionError, match="would lock you out"):
+            browser.edit("accessrule", rule, role="", network="127.0.0.0/8")
 
     def test_name_expiry_and_reason(self, site: Site, browser: AdminBrowser, rule: int) -> None:
         browser.edit("accessrule", rule, name=f"renamed-{rule}", reason="a new reason")

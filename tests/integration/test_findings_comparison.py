@@ -14,7 +14,7 @@ from securenet.security.findings import triage
 from securenet.security.models import Finding, Scan, ScanHost
 from tests.integration.people import client_of, client_with, fields_of, staff_client
 from tests.integration.test_scans import SSH, asked_scan, scanned
-from tests.unit.scanner.servers import free_port, greeting, serving
+from tests.unit.scanner.servers import curt, free_port, serving
 
 SCANS = "/api/security/scans"
 
@@ -43,12 +43,12 @@ def ports_in(findings: list[dict[str, Any]]) -> set[int]:
 
 
 def test_a_scan_is_compared_with_the_last_of_the_same_targets():
-    with serving(greeting(SSH)) as stays:
-        with serving(greeting(SSH)) as goes:
+    with serving(curt(SSH)) as stays:
+        with serving(curt(SSH)) as goes:
             comes = free_port()
             ports = f"{stays},{goes},{comes}"
             first = scan_of(ports)
-        with serving(greeting(SSH), port=comes):
+        with serving(curt(SSH), port=comes):
             second = scan_of(ports)
     found = comparison_of(second)
     assert (found["scan"], found["compared_with"]) == (second.pk, first.pk)
@@ -62,7 +62,7 @@ def test_a_scan_is_compared_with_the_last_of_the_same_targets():
 
 
 def test_without_an_earlier_scan_everything_is_new():
-    with serving(greeting(SSH)) as port:
+    with serving(curt(SSH)) as port:
         scan = scan_of(str(port))
     found = comparison_of(scan)
     assert found["compared_with"] is None
@@ -70,7 +70,7 @@ def test_without_an_earlier_scan_everything_is_new():
 
 
 def test_what_the_later_scan_did_not_try_is_unchecked():
-    with serving(greeting(SSH)) as port:
+    with serving(curt(SSH)) as port:
         first = scan_of(str(port))
     found = comparison_of(scan_of(str(free_port())), first)
     assert ports_in(found["unchecked"]) == {port}
@@ -78,7 +78,7 @@ def test_what_the_later_scan_did_not_try_is_unchecked():
 
 
 def test_a_finding_that_was_gone_long_before_is_gone_beside_the_scan_that_saw_it():
-    with serving(greeting(SSH)) as port:
+    with serving(curt(SSH)) as port:
         first = scan_of(str(port))
     scan_of(str(port))
     third = scan_of(str(port))
@@ -119,7 +119,7 @@ def test_what_cannot_be_compared_is_refused_with_the_reason():
 
 
 def test_a_scan_from_before_scans_kept_what_they_saw_is_not_compared():
-    with serving(greeting(SSH)) as port:
+    with serving(curt(SSH)) as port:
         old, new = scan_of(str(port)), scan_of(str(port))
     ScanHost.objects.filter(scan=old).delete()
     assert comparison_of(new)["compared_with"] is None
@@ -127,7 +127,7 @@ def test_a_scan_from_before_scans_kept_what_they_saw_is_not_compared():
 
 
 def test_a_comparison_is_cached_until_a_triage_or_another_scan_changes_it():
-    with serving(greeting(SSH)) as port:
+    with serving(curt(SSH)) as port:
         scan_of(str(port))
         scan, client = scan_of(str(port)), client_of("viewer")
     path = f"{SCANS}/{scan.pk}/comparison"
@@ -145,7 +145,7 @@ def test_a_comparison_is_cached_until_a_triage_or_another_scan_changes_it():
 
 
 def test_a_comparison_asks_the_database_equally_often_however_much_was_found(django_assert_max_num_queries):
-    with serving(greeting(SSH)) as first, serving(greeting(SSH)) as second:
+    with serving(curt(SSH)) as first, serving(curt(SSH)) as second:
         ports = f"{first},{second}"
         scan_of(ports)
         scan = scan_of(ports)
@@ -156,7 +156,7 @@ def test_a_comparison_asks_the_database_equally_often_however_much_was_found(dja
 
 
 def test_the_page_of_a_scan_names_what_is_new_and_gone():
-    with serving(greeting(SSH)) as port:
+    with serving(curt(SSH)) as port:
         first = scan_of(str(port))
     second = scan_of(str(port))
     client = staff_client("viewer")
@@ -169,7 +169,7 @@ def test_the_page_of_a_scan_names_what_is_new_and_gone():
 
 
 def test_a_scan_that_is_tried_again_keeps_one_row_per_host():
-    with serving(greeting(SSH)) as port:
+    with serving(curt(SSH)) as port:
         job = scanned(str(port))
         job.status, job.finished_at = "submitted", None
         job.save()

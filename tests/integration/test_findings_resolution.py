@@ -16,7 +16,7 @@ from securenet.security.findings import record_finding, resolve, triage
 from securenet.security.models import Finding, Scan, ScanHost
 from tests.integration.test_scans import SSH, asked_scan, carried_out, on_first_finding, scanned
 from tests.integration.test_security import given_finding, sight
-from tests.unit.scanner.servers import greeting, serving
+from tests.unit.scanner.servers import curt, serving
 
 NOW = timezone.now()
 LATER = NOW + timedelta(minutes=5)
@@ -30,8 +30,8 @@ def given_loopback() -> ScanTarget:
 @pytest.mark.parametrize("ending", ["cancelled", "failed"])
 def test_a_scan_that_does_not_come_to_its_end_resolves_nothing(ending: str):
     target = given_loopback()
-    with serving(greeting(SSH)) as stays:
-        with serving(greeting(SSH)) as goes:
+    with serving(curt(SSH)) as stays:
+        with serving(curt(SSH)) as goes:
             scanned(f"{stays},{goes}")
         job_id = asked_scan(["127.0.0.1", "127.0.0.2"], f"{stays},{goes}").json()["id"]
         stop: dict[str, Callable[[], object]] = {
@@ -48,7 +48,7 @@ def test_a_scan_that_does_not_come_to_its_end_resolves_nothing(ending: str):
 
 def test_a_scan_resolves_with_its_completion_and_counts_it():
     given_loopback()
-    with serving(greeting(SSH)) as port:
+    with serving(curt(SSH)) as port:
         scanned(str(port))
     job = scanned(str(port))
     scan = Scan.objects.get(job=job)

@@ -28,7 +28,7 @@ from securenet.security.scanner import PortSet
 from securenet.vulnerabilities.distributions import build_of
 from tests.integration.people import client_of, client_with, given_user, staff_client
 from tests.integration.test_scans import SSH, scanned
-from tests.unit.scanner.servers import free_port, greeting, serving
+from tests.unit.scanner.servers import curt, free_port, serving
 from tests.unit.test_nmap import (
     LAUGHS,
     OPENSSH,
@@ -290,7 +290,7 @@ def file_of_loopback(open_ports: list[int], ports: list[int], start: datetime) -
 
 @pytest.mark.usefixtures("loopback")
 def test_a_file_of_today_is_compared_with_an_own_scan_of_yesterday(monkeypatch: pytest.MonkeyPatch):
-    with serving(greeting(SSH)) as stays, serving(greeting(SSH)) as goes:
+    with serving(curt(SSH)) as stays, serving(curt(SSH)) as goes:
         comes = free_port()
         ports = [stays, goes, comes]
         own = Scan.objects.get(job=scanned(",".join(map(str, ports))))
@@ -308,7 +308,7 @@ def test_a_file_of_today_is_compared_with_an_own_scan_of_yesterday(monkeypatch: 
 
 @pytest.mark.usefixtures("loopback")
 def test_an_own_scan_is_compared_with_a_file():
-    with serving(greeting(SSH)) as stays:
+    with serving(curt(SSH)) as stays:
         goes = free_port()
         scan = imported(file_of_loopback([stays, goes], [stays, goes], timezone.now() - timedelta(days=1)))
         own = Scan.objects.get(job=scanned(f"{stays},{goes}"))
@@ -489,8 +489,8 @@ def test_the_command_tells_what_it_could_not_take_in_and_takes_in_the_rest(tmp_p
 @pytest.mark.skipif(shutil.which("nmap") is None, reason="nmap is not installed")
 def test_what_nmap_writes_here_is_imported():
     debian = b"SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3\r\n"
-    with serving(greeting(debian)) as stays:
-        with serving(greeting(SSH)) as goes:
+    with serving(curt(debian)) as stays:
+        with serving(curt(SSH)) as goes:
             own = Scan.objects.get(job=scanned(f"{stays},{goes}"))
         shift_back(own, timedelta(days=1))
         # More than 25 closed ports, which nmap sums up.

@@ -24,7 +24,7 @@ from securenet.security.scan_results import conclude, store_results
 from securenet.security.scanner import HostResult, Issue, PortResult, PortState
 from securenet.security.scanner import Severity as IssueSeverity
 from tests.integration.people import client_of, fields_of, given_user, staff_client
-from tests.unit.scanner.servers import free_port, greeting, serving
+from tests.unit.scanner.servers import curt, free_port, serving
 
 FINDINGS = "/api/security/findings"
 SCANS = "/api/security/scans"
@@ -116,7 +116,7 @@ def test_a_target_that_may_not_be_scanned_is_refused_with_the_reason(target: str
 @pytest.mark.usefixtures("loopback")
 def test_a_stored_asset_is_scanned_at_the_address_it_has_when_the_scan_runs():
     asset = Asset.objects.create(address="127.0.0.1", name="gate")
-    with serving(greeting(b"SSH-2.0-OpenSSH_9.9p1\r\n")) as port:
+    with serving(curt(b"SSH-2.0-OpenSSH_9.9p1\r\n")) as port:
         answer = asked_scan([f"asset:{asset.pk}"], str(port))
         assert answer.status_code == 202, answer.content
         assert Scan.objects.get().targets == [f"asset:{asset.pk}"]
@@ -217,7 +217,7 @@ SSH = b"SSH-2.0-OpenSSH_9.9\r\n"
 
 @pytest.mark.usefixtures("loopback")
 def test_a_scan_finds_what_listens_and_writes_it_down():
-    with serving(greeting(SSH)) as port:
+    with serving(curt(SSH)) as port:
         job = scanned(f"{port},{free_port()}")
     assert (job.status, job.error) == ("completed", "")
     assert (job.result["hosts_up"], job.result["open_ports"]) == (1, 1)
@@ -236,7 +236,7 @@ def test_what_a_scan_found_is_in_cached_answers_once_its_job_is_completed():
     reader = client_of("viewer")
     assert titles(reader.get(FINDINGS)) == []
     assert reader.get("/api/network/assets").json()["results"] == []
-    with serving(greeting(SSH)) as port:
+    with serving(curt(SSH)) as port:
         scanned(str(port))
     assert len(titles(reader.get(FINDINGS))) == Finding.objects.count() > 0
     assert len(reader.get("/api/network/assets").json()["results"]) == 1
@@ -244,13 +244,13 @@ def test_what_a_scan_found_is_in_cached_answers_once_its_job_is_completed():
 
 @pytest.mark.usefixtures("loopback")
 def test_a_service_that_is_gone_resolves_its_findings_and_its_return_reopens_them():
-    with serving(greeting(SSH)) as port:
+    with serving(curt(SSH)) as port:
         scanned(str(port))
     count = Finding.objects.count()
     assert scanned(str(port)).result["findings_resolved"] == count
     assert set(Finding.objects.values_list("state", flat=True)) == {"resolved"}
     assert Service.objects.get().state == "closed"
-    with serving(greeting(SSH), port=port):
+    with serving(curt(SSH), port=port):
         job = scanned(str(port))
     assert job.result["findings_new"] == count == Finding.objects.count()
     assert set(Finding.objects.values_list("state", "regressions")) == {("open", 1)}
@@ -258,7 +258,7 @@ def test_a_service_that_is_gone_resolves_its_findings_and_its_return_reopens_the
 
 @pytest.mark.usefixtures("loopback")
 def test_a_scan_that_did_not_look_there_resolves_nothing():
-    with serving(greeting(SSH)) as port:
+    with serving(curt(SSH)) as port:
         scanned(str(port))
     scanned(str(free_port()))
     assert set(Finding.objects.values_list("state", flat=True)) == {"open"}
@@ -266,7 +266,7 @@ def test_a_scan_that_did_not_look_there_resolves_nothing():
 
 @pytest.mark.usefixtures("loopback")
 def test_identical_scans_leave_identical_findings():
-    with serving(greeting(SSH)) as port:
+    with serving(curt(SSH)) as port:
         scanned(str(port))
         before = list(Finding.objects.order_by("pk").values("pk", "fingerprint", "state", "title"))
         scanned(str(port))
@@ -285,7 +285,7 @@ def test_authorisation_withdrawn_before_the_scan_runs_fails_it(loopback: ScanTar
 
 
 def test_authorisation_withdrawn_while_a_scan_runs_stops_it(loopback: ScanTarget):
-    with serving(greeting(SSH)) as port, on_first_finding(lambda: loopback.delete()):
+    with serving(curt(SSH)) as port, on_first_finding(lambda: loopback.delete()):
         job = scanned(str(port), ("127.0.0.1", "127.0.0.2"))
     assert job.status == "failed"
     assert list(Asset.objects.values_list("address", flat=True)) == ["127.0.0.1"]
@@ -293,7 +293,7 @@ def test_authorisation_withdrawn_while_a_scan_runs_stops_it(loopback: ScanTarget
 
 @pytest.mark.usefixtures("loopback")
 def test_a_cancelled_scan_writes_nothing_more():
-    with serving(greeting(SSH)) as port:
+    with serving(curt(SSH)) as port:
         job = Job.objects.get(pk=asked_scan(["127.0.0.1", "127.0.0.2"], str(port)).json()["id"])
         with on_first_finding(lambda: states.cancel(job)):
             assert carried_out(str(job.pk)).status == "cancelled"
@@ -306,7 +306,7 @@ def test_a_scan_that_is_tried_again_has_its_effects_once():
     def fail() -> None:
         raise RuntimeError("the database went away")
 
-    with serving(greeting(SSH)) as port:
+    with serving(curt(SSH)) as port:
         job_id = asked_scan(["127.0.0.1"], str(port)).json()["id"]
         with on_first_finding(fail):
             assert carried_out(job_id).status == "submitted"

@@ -23,7 +23,7 @@ from securenet.vulnerabilities.knowledge import load_catalogue
 from securenet.vulnerabilities.models import AffectedRange, ExploitedVulnerability, Feed, Vulnerability
 from tests.integration.helpers import redis_commands
 from tests.integration.people import client_of, staff_client
-from tests.unit.scanner.servers import greeting, serving
+from tests.unit.scanner.servers import curt, serving
 from tests.unit.vulnerabilities.feed_files import CRITICAL, affected, kev, nvd, nvd_cve, osv, written
 
 CVE = "CVE-2026-1001"
@@ -59,7 +59,7 @@ class TestAScan:
     def test_finds_a_program_with_a_known_vulnerability_and_tells_how_old_the_data_are(self, tmp_path: Path) -> None:
         import_feed(written(tmp_path, nvd(openssh(lastModified=days_ago(40)), timestamp=days_ago(40)), "nvd.json.gz"))
         import_feed(written(tmp_path, kev(CVE, released=days_ago(20)), "kev.json"))
-        with serving(greeting(OLD.encode())) as port:
+        with serving(curt(OLD.encode())) as port:
             scan = scanned(port)
         finding = Finding.objects.get(check_id="known-vulnerability")
         assert finding.title == f"OpenSSH 9.2p1 has {CVE} (exploited)"
@@ -85,16 +85,16 @@ class TestAScan:
 
     def test_finds_none_in_the_version_that_mends_it_and_resolves_what_was_mended(self, tmp_path: Path) -> None:
         import_feed(written(tmp_path, nvd(openssh())))
-        with serving(greeting(OLD.encode())) as port:
+        with serving(curt(OLD.encode())) as port:
             scanned(port)
         assert Finding.objects.get(check_id="known-vulnerability").state == "open"
-        with serving(greeting(NEW.encode()), port=port):
+        with serving(curt(NEW.encode()), port=port):
             scanned(port)
         assert Finding.objects.get(check_id="known-vulnerability").state == "resolved"
 
     def test_without_data_resolves_nothing(self, tmp_path: Path) -> None:
         import_feed(written(tmp_path, nvd(openssh())))
-        with serving(greeting(OLD.encode())) as port:
+        with serving(curt(OLD.encode())) as port:
             scanned(port)
             Feed.objects.all().delete()
             scanned(port)
@@ -103,10 +103,10 @@ class TestAScan:
     def test_takes_a_distributions_word_for_its_package(self, tmp_path: Path) -> None:
         import_feed(written(tmp_path, nvd(openssh())))
         import_feed(written(tmp_path, [osv(CVE, "openssh", "Debian:12", {"fixed": "1:9.2p1-2+deb12u3"})], "debian.zip"))
-        with serving(greeting(b"SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3\r\n")) as port:
+        with serving(curt(b"SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3\r\n")) as port:
             scanned(port)
         assert not Finding.objects.filter(check_id="known-vulnerability").exists()
-        with serving(greeting(b"SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u2\r\n")) as port:
+        with serving(curt(b"SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u2\r\n")) as port:
             scanned(port)
         finding = Finding.objects.get(check_id="known-vulnerability")
         assert (finding.severity, finding.confidence) == ("critical", 95)

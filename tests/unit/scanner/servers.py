@@ -131,6 +131,16 @@ def greeting(text: bytes) -> Handler:
     return handle
 
 
+def curt(text: bytes) -> Handler:
+    """A service that speaks first and hangs up at the first word; nobody waits for it to say more."""
+
+    def handle(connection: socket.socket) -> None:
+        connection.sendall(text)
+        connection.recv(1024)
+
+    return handle
+
+
 def answering(answers: dict[bytes, bytes], otherwise: bytes = b"", greet: bytes = b"") -> Handler:
     """A service that answers requests by how they begin (compared without case)."""
 
