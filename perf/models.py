@@ -429,7 +429,10 @@ class Revision(models.Model):
 
     class Meta:
         ordering = ["-number"]
-        permissions = [("bring_back_revision", "Can bring back an earlier revision")]
+        permissions = [
+            ("publish_revision", "Can put policies in force"),
+            ("bring_back_revision", "Can bring back an earlier revision"),
+        ]
 
     def __str__(self) -> str:
         return f"revision {self.number}"

@@ -14,16 +14,18 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 
 from perf.admin import preview
+from perf.admin.concurrency import LIST_FIELD, VERSION, VersionedForm, VersionedFormSet, lock, version_of
 from perf.admin.fields import PeriodField, RolesField
+from perf.admin.publishing import PublishingAdmin
 from perf.caching.paths import matches_any_view
 from perf.models import CachePolicy, Policy, RateLimitPolicy
-from perf.policies.revisions import attributed_to
+from perf.policies.revisions import attributed_to, head_number
 
 REASON_LENGTH = 500
 
 
-class PolicyForm(forms.ModelForm):
-    """A policy's form, with the reason that the revision will carry."""
+class PolicyForm(VersionedForm, forms.ModelForm):
+    """A policy's form, with the reason that the revision will carry, and the version that the page shows."""
 
     change_reason = forms.CharField(
         label=_("Reason for this change"),
@@ -31,17 +33,27 @@ class PolicyForm(forms.ModelForm):
         max_length=REASON_LENGTH,
         help_text=_("Kept with the revision."),
     )
+    version = forms.CharField(widget=forms.HiddenInput, required=False)
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
+        self.current = version_of(self.instance) if self.instance.pk else ""
+        self.initial[VERSION] = self.current
         for name, field in self.fields.items():
             if isinstance(field, RolesField):
                 field.keep(getattr(self.instance, name) or [])
             elif isinstance(field, PeriodField):
                 field.keep(getattr(self.instance, name))
 
+    def clean(self) -> dict[str, Any]:
+        """Refused where the policy is no longer the one that was shown."""
+        values: dict[str, Any] = super().clean() or {}
+        if not preview.is_button_in(self.data):
+            self.check_version(self.current)
+        return values
 
-class PolicyAdmin(admin.ModelAdmin):
+
+class PolicyAdmin(PublishingAdmin):
     """Base of the policy pages."""
 
     save_on_top = True
@@ -69,16 +81,28 @@ class PolicyAdmin(admin.ModelAdmin):
         form = self.get_form(request, known, change=known is not None)(request.POST, request.FILES, instance=known)
         return form.save(commit=False) if form.is_valid() else None
 
-    def changelist_view(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponse:
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """The policy; nobody else's while it is saved."""
+        if object_id.isdecimal():
+            lock(request, self.model, int(object_id))
+        return super().get_object(request, object_id, from_field)
+
+    def get_changelist_formset(self, request: HttpRequest, **options: Any) -> Any:
+        formset = super().get_changelist_formset(request, **options)
+        return type(formset.__name__, (VersionedFormSet, formset), {"request": request})
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        shown = {"revision_field": LIST_FIELD, "revision_shown": request.POST.get(LIST_FIELD) or head_number()}
         with self._attributed(request), transaction.atomic():
-            return super().changelist_view(request, *args, **options)
+            lock(request, self.model)
+            return super().changelist_view(request, {**(extra_context or {}), **shown})
 
     def delete_view(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponse:
         with self._attributed(request):
             return super().delete_view(request, *args, **options)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        if change and not set(form.changed_data) - {"change_reason"}:
+        if change and not set(form.changed_data) - {"change_reason", VERSION}:
             return  # a save that changes nothing is no revision
         super().save_model(request, obj, form, change)
         route = getattr(obj, "route", "*")
@@ -89,12 +113,12 @@ class PolicyAdmin(admin.ModelAdmin):
                 messages.WARNING,
             )
 
-    @admin.action(description=_("Enable selected"), permissions=["change"])
+    @admin.action(description=_("Enable selected"), permissions=["publish"])
     def enable(self, request: HttpRequest, policies: QuerySet[Policy]) -> None:
         """Switch on."""
         self._set_enabled(request, policies, True)
 
-    @admin.action(description=_("Disable selected"), permissions=["change"])
+    @admin.action(description=_("Disable selected"), permissions=["publish"])
     def disable(self, request: HttpRequest, policies: QuerySet[Policy]) -> None:
         """Switch off."""
         self._set_enabled(request, policies, False)

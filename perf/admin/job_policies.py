@@ -37,6 +37,7 @@ class JobPolicyForm(PolicyForm):
 @admin.register(JobPolicy)
 class JobPolicyAdmin(PolicyAdmin):
     form = JobPolicyForm
+    may_prepare = False  # a type whose policy is disabled takes no jobs: that is in force as well
     list_display = ["name", "in_words", "who", "cron", "enabled"]
     list_editable = ["enabled"]
     actions = ["enable", "disable"]

@@ -13,13 +13,13 @@ from typing import Any, ClassVar
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
-from django.forms import BaseModelFormSet
 from django.http import HttpRequest
 from django.urls import get_script_prefix, resolve, reverse
 from django.utils.translation import gettext as _
 
 from perf.admin import preview
 from perf.admin.base import PolicyAdmin, PolicyForm
+from perf.admin.concurrency import VersionedFormSet
 from perf.gate.callers import caller_of
 from perf.models import AccessRule, Policy, RateLimitPolicy
 from perf.policies.compile import limit_rule
@@ -101,10 +101,8 @@ class GuardedForm(PolicyForm):
             self.add_error(refusal.field if is_here else None, refusal.message)
 
 
-class GuardedFormSet(BaseModelFormSet):
+class GuardedFormSet(VersionedFormSet):
     """The list of policies, where some fields can be edited: all edits together."""
-
-    request: ClassVar[HttpRequest | None] = None
 
     def clean(self) -> None:
         super().clean()

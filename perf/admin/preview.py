@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -50,7 +50,12 @@ class Chart:
 
 def is_asked_for(request: HttpRequest) -> bool:
     """Whether the form was sent with its button "Preview"."""
-    return request.method == "POST" and BUTTON in request.POST
+    return request.method == "POST" and is_button_in(request.POST)
+
+
+def is_button_in(data: Mapping[str, Any]) -> bool:
+    """Whether a form's data were sent with its button "Preview"."""
+    return BUTTON in data
 
 
 def preview_response(

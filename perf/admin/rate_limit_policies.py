@@ -72,12 +72,12 @@ class RateLimitPolicyAdmin(GuardedPolicyAdmin):
         roles = f"({', '.join(policy.roles)})" if policy.roles else ""
         return " ".join(part for part in (methods, policy.route, roles) if part)
 
-    @admin.action(description=gettext_lazy("Enforce selected"), permissions=["change"])
+    @admin.action(description=gettext_lazy("Enforce selected"), permissions=["publish"])
     def enforce(self, request: HttpRequest, policies: QuerySet[RateLimitPolicy]) -> None:
         """Block for real."""
         self._set_mode(request, policies, RateLimitPolicy.Mode.ENFORCE)
 
-    @admin.action(description=gettext_lazy("Only observe selected"), permissions=["change"])
+    @admin.action(description=gettext_lazy("Only observe selected"), permissions=["publish"])
     def observe(self, request: HttpRequest, policies: QuerySet[RateLimitPolicy]) -> None:
         """Count what would be blocked."""
         self._set_mode(request, policies, RateLimitPolicy.Mode.OBSERVE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -14,9 +15,20 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
 
 from perf.admin import transfer
-from perf.models import Revision
-from perf.policies.revisions import FieldChange, attributed_to, bring_back, difference
-from perf.policies.transfer import in_words
+from perf.admin.concurrency import digest_of
+from perf.admin.lockout import refusals
+from perf.admin.log import log_difference
+from perf.models import Policy, Revision
+from perf.policies.revisions import (
+    FieldChange,
+    attributed_to,
+    bring_back,
+    current_policies,
+    difference,
+    head_number,
+    policies_of,
+)
+from perf.policies.transfer import in_words, policies_held
 
 
 @admin.register(Revision)
@@ -76,6 +88,7 @@ class RevisionAdmin(admin.ModelAdmin):
             "opts": self.opts,
             "revision": revision,
             "changes": changes_of(revision),
+            "newest": newest,
             "is_newest": newest is not None and newest.pk == revision.pk,
             "back": difference(newest.policies if newest else None, revision.policies),
             "may_bring_back": self._may_bring_back(request),
@@ -88,16 +101,32 @@ class RevisionAdmin(admin.ModelAdmin):
             raise PermissionDenied
         revision = get_object_or_404(Revision, pk=number)
         if request.method == "POST":
-            try:
-                with attributed_to(request.user, _("Brought back revision %d") % number):
-                    new = bring_back(revision)
-            except ValueError as error:
-                self.message_user(request, str(error), messages.ERROR)
-            else:
+            problems = self._bring_back(request, revision)
+            for problem in problems:
+                self.message_user(request, problem, messages.ERROR)
+            if not problems:
                 words = _("The policies are those of revision %(old)d again, as revision %(new)d.")
-                self.message_user(request, words % {"old": number, "new": new}, messages.SUCCESS)
-            return HttpResponseRedirect(reverse("admin:perf_revision_changelist"))
+                self.message_user(request, words % {"old": number, "new": head_number()}, messages.SUCCESS)
+                return HttpResponseRedirect(reverse("admin:perf_revision_changelist"))
         return HttpResponseRedirect(reverse("admin:perf_revision_change", args=[number]))
+
+    def _bring_back(self, request: HttpRequest, revision: Revision) -> list[str]:
+        """Bring ``revision`` back, or say why not."""
+        reason = _("Brought back revision %d") % revision.number
+        shown = request.POST.get("newest", "")
+        with attributed_to(request.user, reason), policies_held() as newest:
+            if shown and shown != str(newest):
+                return [_("Policies were changed meanwhile, and nothing was done. This is what it would change now.")]
+            try:
+                rows = policies_of(revision)
+            except ValueError as error:
+                return [str(error)]
+            if found := refusals(request, rows, changed_rows(rows)):
+                return [refusal.message for refusal in found]
+            before = current_policies()
+            bring_back(revision)
+            log_difference(request, before, current_policies(), reason)
+        return []
 
     def _may_bring_back(self, request: HttpRequest) -> bool:
         return request.user.has_perm("perf.bring_back_revision")
@@ -107,3 +136,14 @@ def changes_of(revision: Revision) -> list[FieldChange]:
     """What ``revision`` changed."""
     before = Revision.objects.filter(number__lt=revision.number).first()
     return difference(before.policies if before else None, revision.policies)
+
+
+def changed_rows(rows: Mapping[type[Policy], Sequence[Any]]) -> list[Policy]:
+    """Those that are new, or not as the database has them."""
+    known = {(model, policy.pk): digest_of(policy) for model in rows for policy in model.objects.all()}
+    return [
+        policy
+        for model, policies in rows.items()
+        for policy in policies
+        if known.get((model, policy.pk)) != digest_of(policy)
+    ]

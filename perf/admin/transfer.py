@@ -16,8 +16,10 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from perf.admin.base import REASON_LENGTH
 from perf.admin.lockout import refusals
+from perf.admin.log import log_difference
+from perf.admin.publishing import PUBLISH
 from perf.policies.documents import MAX_BYTES, Document, Format, InvalidDocument, read
-from perf.policies.revisions import POLICY_MODELS, attributed_to, head_number
+from perf.policies.revisions import POLICY_MODELS, attributed_to, current_policies, head_number
 from perf.policies.transfer import Plan, carry_out, exported, plan, policies_held
 
 FILE_NAME = "policies.yaml"
@@ -64,7 +66,7 @@ def may_export(model_admin: ModelAdmin, request: HttpRequest) -> bool:
 def may_import(request: HttpRequest) -> bool:
     """An import changes everything at once, as bringing back a revision does."""
     changing = [f"perf.change_{model._meta.model_name}" for model in POLICY_MODELS]
-    return bool(request.user.has_perms(["perf.bring_back_revision", *changing]))
+    return bool(request.user.has_perms([PUBLISH, "perf.bring_back_revision", *changing]))
 
 
 def export_view(model_admin: ModelAdmin, request: HttpRequest) -> HttpResponse:
@@ -104,7 +106,9 @@ def _confirmed(model_admin: ModelAdmin, request: HttpRequest) -> HttpResponse:
         is_shown = number == form.cleaned_data["number"]
         planned, problems = _planned(request, document, prune) if is_shown else (None, [])
         if planned is not None and not problems:
+            before = current_policies()
             carry_out(planned)
+            log_difference(request, before, current_policies(), reason or _("Import"))
     if planned is None or problems:
         return _shown(model_admin, request, document, prune, reason, is_outdated=not is_shown)
     _tell(model_admin, request, planned)

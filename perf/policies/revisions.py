@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from django.contrib.auth import get_user_model
 from django.core import serializers
 from django.db import connections, models, router, transaction
 from django.db.models import F
@@ -162,19 +163,38 @@ def _row_difference(
 def bring_back(revision: Revision, using: str = "default") -> int:
     """Make the policies those of ``revision`` again, as a new revision; returns its number.
 
+    Rules about users who no longer exist stay away, as they went with their users.
+
     Raises:
         ValueError: the revision's contents were never written.
     """
-    if revision.policies is None:
-        raise ValueError(f"The contents of revision {revision.number} were not recorded; it cannot be brought back.")
     with transaction.atomic(using=using):
-        for model in POLICY_MODELS:
-            rows = revision.policies.get(model.__name__, [])
-            model.objects.using(using).exclude(pk__in=[row["id"] for row in rows]).delete()
-            for row in rows:
-                fields = {name: value for name, value in row.items() if name != "id"}
-                data = [{"model": model._meta.label_lower, "pk": row["id"], "fields": fields}]
-                for restored in serializers.deserialize("python", data, using=using, ignorenonexistent=True):
-                    restored.save(using=using)
+        for model, policies in policies_of(revision, using).items():
+            model.objects.using(using).exclude(pk__in=[policy.pk for policy in policies]).delete()
+            for policy in policies:
+                policy.save(using=using)
         policies_changed(using)
     return head_number(using)
+
+
+def policies_of(revision: Revision, using: str = "default") -> dict[type[Policy], list[Any]]:
+    """The rows of ``revision`` by model, unsaved. Raises as `bring_back` does."""
+    if revision.policies is None:
+        raise ValueError(f"The contents of revision {revision.number} were not recorded; it cannot be brought back.")
+    found: dict[type[Policy], list[Any]] = {}
+    for model in POLICY_MODELS:
+        data = [
+            {"model": model._meta.label_lower, "pk": row["id"], "fields": {k: row[k] for k in row if k != "id"}}
+            for row in revision.policies.get(model.__name__, [])
+        ]
+        rows = serializers.deserialize("python", data, using=using, ignorenonexistent=True)
+        found[model] = [row.object for row in rows]
+    rules = found[AccessRule]
+    users = set(
+        get_user_model()
+        ._default_manager.using(using)
+        .filter(pk__in=[rule.user_id for rule in rules if rule.user_id is not None])
+        .values_list("pk", flat=True)
+    )
+    found[AccessRule] = [rule for rule in rules if rule.user_id is None or rule.user_id in users]
+    return found

@@ -238,17 +238,17 @@ def test_a_period_that_is_no_unit_is_kept(admin: Client) -> None:
 
 
 def test_a_revision_is_brought_back_by_those_who_may(admin: Client) -> None:
-    policy = given_limit(limit=5)
+    policy = given_limit(limit=100)
     good = Revision.objects.first()
-    policy.limit = 50
+    policy.limit = 500
     policy.save()
     url = reverse("admin:perf_revision_bring_back", args=[good.number])
     viewer = Client()
     viewer.force_login(given_user("viewer", is_staff=True))
     assert viewer.post(url).status_code == 403
-    assert RateLimitPolicy.objects.get().limit == 50
+    assert RateLimitPolicy.objects.get().limit == 500
     admin.post(url)
-    assert RateLimitPolicy.objects.get().limit == 5
+    assert RateLimitPolicy.objects.get().limit == 100
     assert Revision.objects.first().author.username == "root"
 
 

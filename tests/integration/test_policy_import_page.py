@@ -152,7 +152,8 @@ def test_permissions() -> None:
         (["view_revision"], 200, 403),
         (["view_revision", "bring_back_revision", *changing[1:]], 200, 403),
         (["view_revision", *changing], 200, 403),
-        (["view_revision", "bring_back_revision", *changing], 200, 200),
+        (["view_revision", "bring_back_revision", *changing], 200, 403),
+        (["view_revision", "bring_back_revision", "publish_revision", *changing], 200, 200),
     ):
         get_user_model().objects.filter(username="clerk").delete()
         client = staff_with(*permissions)
