@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from perf.metrics.replay import CacheTally, Decision, both_decisions, cached
+from perf.metrics.replay import CacheTally, Decision, Matches, both_decisions, cached
 from perf.metrics.traffic import Visit
 from perf.policies.snapshot import Snapshot
 
@@ -75,7 +75,8 @@ def preview(traffic: Sequence[Visit], before: Snapshot, after: Snapshot) -> Prev
         before: the policies as they are.
         after: as they would be.
     """
-    was, will = both_decisions(traffic, before, after)
+    matches = Matches(before), Matches(after)
+    was, will = both_decisions(traffic, *matches)
     blocked = [i for i, (old, new) in enumerate(zip(was, will, strict=True)) if new.is_blocked and not old.is_blocked]
     allowed = [i for i, (old, new) in enumerate(zip(was, will, strict=True)) if old.is_blocked and not new.is_blocked]
     return Preview(
@@ -93,8 +94,8 @@ def preview(traffic: Sequence[Visit], before: Snapshot, after: Snapshot) -> Prev
         top_clients=_top([visit.client for visit in traffic], blocked, allowed),
         top_routes=_top([f"{visit.method} {visit.view_name or visit.path}" for visit in traffic], blocked, allowed),
         points=_points(traffic, was, will),
-        cache_before=cached(traffic, was, before),
-        cache_after=cached(traffic, will, after),
+        cache_before=cached(traffic, was, matches[0]),
+        cache_after=cached(traffic, will, matches[1]),
     )
 
 

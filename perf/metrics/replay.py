@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from perf.gate import keys
 from perf.gate.scripts import load_script
@@ -23,6 +24,10 @@ from perf.policies.snapshot import CacheRule, LimitRule, Snapshot
 SCRATCH_SECONDS = 120
 # One script decides so many, some milliseconds long: live requests wait no longer than that.
 VISITS_AT_A_TIME = 250
+# No algorithm counts a request for longer than this many of its periods (see sliding_window.lua: one sub-window more).
+COUNTED_AT_MOST = 1.05
+
+Limits = tuple[LimitRule, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,53 +63,127 @@ class CacheTally:
         return (self.hits + self.stale) / self.asked if self.asked else 0.0
 
 
-def decisions(traffic: Sequence[Visit], snapshot: Snapshot) -> list[Decision]:
-    """What the limits of ``snapshot`` decide about each visit, in their order. Raises `StoreUnavailable`."""
-    scratch, script = keys.preview(uuid.uuid4().hex), load_script("replay")
-    found: list[Decision] = []
-    try:
-        visits = iter(traffic)
-        while chunk := list(islice(visits, VISITS_AT_A_TIME)):
-            limits = [_limits(visit, snapshot) for visit in chunk]
-            allowed = store.run(script, [scratch], [SCRATCH_SECONDS, _question(chunk, limits)])
-            at = 0
-            for rules in limits:
-                found.append(_decision(rules, allowed[at : at + len(rules)]))
-                at += len(rules)
-    finally:
-        _forget(scratch)
-    return found
+class Matches:
+    """Which policies of a snapshot are about a visit; visits alike are matched once."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._known: dict[tuple[Any, ...], Any] = {}
+
+    def limits(self, visit: Visit) -> Limits:
+        """The limits that decide; the same tuple for visits alike."""
+        limits: Limits = () if visit.verdict == "exempt" else self._match(visit).limits
+        return limits
+
+    def cache_rule(self, visit: Visit) -> CacheRule | None:
+        """The cache policy, if there is one."""
+        rule: CacheRule | None = self._match(visit).cache
+        return rule
+
+    def _match(self, visit: Visit) -> Any:
+        alike = (visit.path, visit.view_name, visit.method, visit.roles, visit.signed_in, visit.throttle_scope)
+        found = self._known.get(alike)
+        if found is None:
+            found = self._known[alike] = self._snapshot.match(*alike)
+        return found
 
 
-def both_decisions(
-    traffic: Sequence[Visit], before: Snapshot, after: Snapshot
-) -> tuple[list[Decision], list[Decision]]:
+def decisions(traffic: Sequence[Visit], matches: Matches) -> list[Decision]:
+    """What limits decide about each visit, in their order. Raises `StoreUnavailable`."""
+    return _decided(traffic, [matches.limits(visit) for visit in traffic])
+
+
+def both_decisions(traffic: Sequence[Visit], before: Matches, after: Matches) -> tuple[list[Decision], list[Decision]]:
     """`decisions` under both; what no change can touch is decided once. Raises `StoreUnavailable`."""
-    was = decisions(traffic, before)
-    touched = _touched(traffic, before, after)
+    old, new = ([matches.limits(visit) for visit in traffic] for matches in (before, after))
+    was = _decided(traffic, old)
     will = list(was)
-    if touched:
-        for place, decision in zip(touched, decisions([traffic[i] for i in touched], after), strict=True):
-            will[place] = decision
+    touched = _touched(old, new)
+    decided = _decided([traffic[place] for place in touched], [new[place] for place in touched])
+    for place, decision in zip(touched, decided, strict=True):
+        will[place] = decision
     return was, will
 
 
-def _touched(traffic: Sequence[Visit], before: Snapshot, after: Snapshot) -> list[int]:
-    """The visits that a difference between the snapshots can reach.
+def _decided(visits: Sequence[Visit], limits: Sequence[Limits]) -> list[Decision]:
+    found = [_ALLOWED] * len(visits)
+    asked = _may_be_refused(visits, limits)
+    scratch, script = keys.preview(uuid.uuid4().hex), load_script("replay")
+    try:
+        for start in range(0, len(asked), VISITS_AT_A_TIME):
+            chunk = asked[start : start + VISITS_AT_A_TIME]
+            allowed = store.run(script, [scratch], [SCRATCH_SECONDS, _question(chunk)])
+            at = 0
+            for one in chunk:
+                found[one.place] = _decision(one.rules, allowed[at : at + len(one.rules)])
+                at += len(one.rules)
+    finally:
+        if asked:
+            _forget(scratch)
+    return found
+
+
+def _may_be_refused(visits: Sequence[Visit], limits: Sequence[Limits]) -> list[_Asked]:
+    """The visits that Redis has to decide, with those of their limits that could ever refuse one.
+
+    A limit under which a client stays with all of its visits refuses none of them, whatever others do, and so decides
+    nothing; most clients stay under most limits.
+    """
+    times: dict[str, list[int]] = defaultdict(list)
+    rule_of: dict[str, LimitRule] = {}
+    known: dict[tuple[Any, ...], tuple[str, ...]] = {}  # of visits alike, the counters of their limits
+    counters: list[tuple[str, ...]] = []
+    for visit, rules in zip(visits, limits, strict=True):
+        alike = (id(rules), visit.user, visit.address, visit.roles)
+        own = known.get(alike)
+        if own is None:
+            own = known[alike] = tuple(_counter(rule, visit) for rule in rules)
+            rule_of.update(zip(own, rules, strict=True))
+        counters.append(own)
+        for counter in own:
+            times[counter].append(visit.at)
+    tight = {counter for counter, rule in rule_of.items() if _may_refuse(rule, times[counter])}
+    left = {own: tuple(counter for counter in own if counter in tight) for own in set(known.values())}
+    kept = {own: (tuple(rule_of[counter] for counter in some), some) for own, some in left.items() if some}
+    return [
+        _Asked(place, visit.at, *kept[own])
+        for place, (visit, own) in enumerate(zip(visits, counters, strict=True))
+        if own in kept
+    ]
+
+
+def _may_refuse(rule: LimitRule, times: Sequence[int]) -> bool:
+    """Whether a limit could refuse a visit of a client that came at ``times`` (microseconds, ascending).
+
+    False is certain: so many were not even charged if all had been admitted. True is not.
+    """
+    if rule.cost == 0:
+        return False
+    if rule.algorithm == "token_bucket":
+        return len(times) > rule.capacity // rule.cost
+    fit = rule.limit // rule.cost
+    longest = rule.period * SECOND * COUNTED_AT_MOST
+    return any(later - earlier < longest for earlier, later in zip(times, islice(times, fit, None), strict=False))
+
+
+def _touched(old: Sequence[Limits], new: Sequence[Limits]) -> list[int]:
+    """The places of visits that a difference between two policy sets can reach; given are the limits of each visit.
 
     Limits that decide about one visit together reach each other: what one refuses, the other does not charge.
     """
-    pairs = [(_limits(visit, before), _limits(visit, after)) for visit in traffic]
-    together = {pair: frozenset(rule.name for rule in (*pair[0], *pair[1])) for pair in set(pairs)}
-    reached = {name for pair, names in together.items() if pair[0] != pair[1] for name in names}
+    pairs = {(id(before), id(after)): (before, after) for before, after in zip(old, new, strict=True)}
+    together = {key: frozenset(rule.name for rule in (*pair[0], *pair[1])) for key, pair in pairs.items()}
+    reached = {name for key, names in together.items() if pairs[key][0] != pairs[key][1] for name in names}
     while further := {name for names in together.values() if not names.isdisjoint(reached) for name in names - reached}:
         reached |= further
-    is_touched = {pair: not names.isdisjoint(reached) for pair, names in together.items()}
-    return [place for place, pair in enumerate(pairs) if is_touched[pair]]
+    is_touched = {key: not names.isdisjoint(reached) for key, names in together.items()}
+    return [
+        place for place, (before, after) in enumerate(zip(old, new, strict=True)) if is_touched[id(before), id(after)]
+    ]
 
 
-def cached(traffic: Sequence[Visit], refused: Sequence[Decision], snapshot: Snapshot) -> CacheTally:
-    """What the cache policies of ``snapshot`` do with visits that are not refused.
+def cached(traffic: Sequence[Visit], refused: Sequence[Decision], matches: Matches) -> CacheTally:
+    """What cache policies do with visits that are not refused.
 
     An entry is taken to be computed in the time that its route takes on average, to be stored where it was storable
     when it was recorded, and to be dropped by nothing but its age.
@@ -113,7 +192,7 @@ def cached(traffic: Sequence[Visit], refused: Sequence[Decision], snapshot: Snap
     for visit, decision in zip(traffic, refused, strict=True):
         if not visit.entry or decision.is_blocked:
             continue
-        rule = _match(visit, snapshot).cache
+        rule = matches.cache_rule(visit)
         seconds = costs.get(visit.view_name, 0.0)
         age = (visit.at - stored[visit.entry]) / SECOND if visit.entry in stored else None
         match _freshness(rule, age):
@@ -150,23 +229,23 @@ def _computing_seconds(traffic: Sequence[Visit]) -> dict[str, float]:
     return {view: total / count for view, (total, count) in sums.items()}
 
 
-def _match(visit: Visit, snapshot: Snapshot) -> Any:
-    return snapshot.match(visit.path, visit.view_name, visit.method, visit.roles, visit.signed_in, visit.throttle_scope)
+class _Asked(NamedTuple):
+    """A visit for Redis to decide: its place among all, its time (microseconds), its limits and their counters."""
+
+    place: int
+    at: int
+    rules: Limits
+    counters: tuple[str, ...]
 
 
-def _limits(visit: Visit, snapshot: Snapshot) -> tuple[LimitRule, ...]:
-    limits: tuple[LimitRule, ...] = () if visit.verdict == "exempt" else _match(visit, snapshot).limits
-    return limits
-
-
-def _question(visits: Sequence[Visit], limits: Sequence[tuple[LimitRule, ...]]) -> str:
+def _question(visits: Sequence[_Asked]) -> str:
     """What replay.lua is asked; rules are told once and named by their places."""
     places: dict[int, int] = {}
     rules: list[Sequence[Any]] = []
     asked: list[list[Any]] = []
-    for visit, concerning in zip(visits, limits, strict=True):
+    for visit in visits:
         one: list[Any] = [visit.at]
-        for rule in concerning:
+        for rule, counter in zip(visit.rules, visit.counters, strict=True):
             place = places.get(id(rule))
             if place is None:
                 place = places[id(rule)] = len(rules)
@@ -176,7 +255,7 @@ def _question(visits: Sequence[Visit], limits: Sequence[tuple[LimitRule, ...]]) 
                         rule.penalty,
                     )
                 )  # fmt: skip
-            one += (place, _counter(rule, visit))
+            one += (place, counter)
         asked.append(one)
     return json.dumps({"rules": rules, "visits": asked}, separators=(",", ":"))
 

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from perf.gate import keys
 from perf.gate.keeper import keeper
 from perf.gate.scripts import load_script, with_includes
+from perf.metrics import replay
 from perf.metrics.preview import preview
-from perf.metrics.replay import Decision, both_decisions, cached, decisions
+from perf.metrics.replay import Decision, Matches, both_decisions, cached, decisions
 from perf.metrics.traffic import Visit, is_chosen, read_traffic
 from perf.models import CachePolicy, RateLimitPolicy
 from perf.policies.compile import load_snapshot, snapshot_with
@@ -169,7 +170,7 @@ class TestAReplay:
         began, live = self.send(given_policies, sent)
         visits = recorded(began)
         assert [visit.verdict == "blocked" for visit in visits] == live
-        assert [decision.is_blocked for decision in decisions(visits, load_snapshot())] == live
+        assert [decision.is_blocked for decision in decisions(visits, Matches(load_snapshot()))] == live
 
     @few
     @given(policies, policies, requests)
@@ -178,7 +179,7 @@ class TestAReplay:
         began, _ = self.send(now, sent)
         visits = recorded(began)
         _, live = self.send(edited, sent)
-        assert [decision.is_blocked for decision in decisions(visits, load_snapshot())] == live
+        assert [decision.is_blocked for decision in decisions(visits, Matches(load_snapshot()))] == live
 
     def send(self, given_policies: Any, sent: Any) -> tuple[int, list[bool]]:
         """When it began, and whether each request was refused, under these policies and with nothing used before."""
@@ -208,15 +209,50 @@ class TestAReplay:
         self, now: Any, data: st.DataObject, sent: Any
     ) -> None:
         began, _ = self.send(now, sent)
-        visits, before = recorded(began), load_snapshot()
+        visits, before = recorded(began), Matches(load_snapshot())
         if not now:
             return
         edited = data.draw(st.sampled_from(list(RateLimitPolicy.objects.all())))
         edited.limit = data.draw(st.integers(1, 6))
         edited.route = data.draw(st.sampled_from(ROUTES))
         edited.enabled = data.draw(st.booleans())
-        after = snapshot_with(edited)
+        after = Matches(snapshot_with(edited))
         assert both_decisions(visits, before, after) == (decisions(visits, before), decisions(visits, after))
+
+    @few
+    @given(
+        limits=st.lists(
+            st.fixed_dictionaries(
+                {
+                    "algorithm": st.sampled_from(["sliding_window", "fixed_window", "token_bucket"]),
+                    "limit": st.integers(1, 6),
+                    "period": st.sampled_from([1, 10]),
+                    "cost": st.sampled_from([0, 1, 1, 2]),
+                    "mode": st.sampled_from(["enforce", "observe"]),
+                    "penalty": st.booleans(),
+                    "count_by": st.sampled_from(["ip", "everyone"]),
+                }
+            ),
+            min_size=1,
+            max_size=3,
+        ),
+        moments=st.lists(st.tuples(st.floats(0, 15), st.sampled_from("ab")), max_size=25),
+    )
+    def test_leaves_out_only_limits_that_can_refuse_nothing(
+        self, limits: Any, moments: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        hold.set()
+        RateLimitPolicy.objects.all().delete()
+        for number, fields in enumerate(limits):
+            fields["cost"] = min(fields["cost"], fields["limit"])
+            burst = {"burst": fields["limit"]} if fields["algorithm"] == "token_bucket" else {}
+            given_limit(f"policy-{number}", scope=f"scope-{number}", **{**fields, **burst})
+        visits = [visits_at([second], address=address)[0] for second, address in sorted(moments)]
+        matches = Matches(load_snapshot())
+        spared = decisions(visits, matches)
+        with monkeypatch.context() as patch:
+            patch.setattr(replay, "_may_refuse", lambda *_: True)
+            assert decisions(visits, matches) == spared
 
     def test_touches_no_live_counter(self) -> None:
         given_limit(limit=3)
@@ -225,7 +261,7 @@ class TestAReplay:
         visits = recorded()
         redis = get_redis_connection("default")
         before = {name: redis.dump(name) for name in redis.scan_iter("*limit*")}
-        decisions(visits * 3, load_snapshot())
+        decisions(visits * 3, Matches(load_snapshot()))
         assert {name: redis.dump(name) for name in redis.scan_iter("*limit*")} == before
         assert not list(redis.scan_iter("*preview*"))
 
@@ -238,7 +274,7 @@ class TestAReplay:
             client_for().get("/api/uncached", REMOTE_ADDR="192.0.2.7")
         visits = recorded()
         assert {visit.verdict for visit in visits} == {"exempt"}
-        assert not any(decision.is_blocked for decision in decisions(visits, load_snapshot()))
+        assert not any(decision.is_blocked for decision in decisions(visits, Matches(load_snapshot())))
 
 
 def visits_at(seconds: list[float], entry: str = "e", **fields: Any) -> list[Visit]:
@@ -265,7 +301,7 @@ class TestACachePreview:
 
     def test_stale_answers_are_computed_anew_beside(self) -> None:
         given_cache_policy(ttl=10, stale_while_revalidate=20)
-        tally = cached(visits_at([0, 15, 16, 60]), [NO_LIMIT] * 4, load_snapshot())
+        tally = cached(visits_at([0, 15, 16, 60]), [NO_LIMIT] * 4, Matches(load_snapshot()))
         assert (tally.hits, tally.stale, tally.misses) == (1, 1, 2)
         assert tally.origin_seconds == pytest.approx(1.5)
 
@@ -275,13 +311,13 @@ class TestACachePreview:
         for _ in range(40):
             client_for().get(f"/api/counter?n={chance.randrange(6)}")
         visits = recorded()
-        tally = cached(visits, decisions(visits, load_snapshot()), load_snapshot())
+        tally = cached(visits, decisions(visits, Matches(load_snapshot())), Matches(load_snapshot()))
         assert tally.hits == sum(visit.cache == "hit" for visit in visits)
         assert tally.misses == sum(visit.cache == "miss" for visit in visits)
 
     def test_what_was_not_storable_is_never_a_hit(self) -> None:
         given_cache_policy(ttl=1000)
-        tally = cached(visits_at([0, 1, 2], cache="unstorable"), [NO_LIMIT] * 3, load_snapshot())
+        tally = cached(visits_at([0, 1, 2], cache="unstorable"), [NO_LIMIT] * 3, Matches(load_snapshot()))
         assert (tally.hits, tally.misses) == (0, 3)
 
 
