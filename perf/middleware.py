@@ -88,4 +88,5 @@ def _finish(request: HttpRequest, record: RequestRecord, response: HttpResponseB
     match = request.resolver_match
     if match is not None and match.view_name:
         notes.note(f"latency:{match.view_name}:{bucket_of(total)}")
+        notes.note(f"latency_sum:{match.view_name}:us", round(total * 1e6))
     note_visit(request, record, response, total)

@@ -6,6 +6,8 @@ import ipaddress
 from collections.abc import Iterator
 
 from django.conf import settings
+from django.db import DatabaseError
+from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -14,35 +16,23 @@ from prometheus_client.registry import Collector
 
 from perf.api.views import is_admin
 from perf.gate.callers import client_address
-from perf.metrics.report import performance_report
+from perf.metrics.prometheus import PerfCollector
 from perf.problems import Problem, problem_response
+from securenet.security.models import Finding
 
 
-class SecureNetCollector(Collector):
-    """Turns one performance report into metric families. Counts are those of the last hour."""
+class FindingsCollector(Collector):
+    """Findings by severity and state; none while the database is away."""
 
     def collect(self) -> Iterator[Metric]:
-        report = performance_report("1h")
-        yield from _cache(report["api_cache"])
-        yield from _limits(report["rate_limiting"])
-        jobs = report["background_jobs"]
-        by_state = GaugeMetricFamily("securenet_jobs", "Jobs in the database.", labels=["type", "state"])
-        for job_type, counts in jobs["by_type"].items():
-            for state, count in counts.items():
-                by_state.add_metric([job_type, state], count)
-        yield by_state
-        yield GaugeMetricFamily("securenet_job_capacity", "Jobs that may wait or run.", jobs["capacity"])
-        yield GaugeMetricFamily("securenet_workers", "Workers with a heartbeat.", jobs["workers"])
-        store = report["store"]
-        yield GaugeMetricFamily("securenet_store_up", "1 while Redis answers.", int(store["state"] == "up"))
-        yield GaugeMetricFamily("securenet_policy_revision", "Newest committed policy revision.", report["revision"])
-        latency = GaugeMetricFamily(
-            "securenet_latency_seconds", "Latency of the last hour.", labels=["route", "quantile"]
-        )
-        for route, values in report["latency"].items():
-            for name, quantile in (("p50", "0.5"), ("p95", "0.95"), ("p99", "0.99")):
-                latency.add_metric([route, quantile], values[name] / 1000)
-        yield latency
+        family = GaugeMetricFamily("securenet_findings", "Findings in the database.", labels=["severity", "state"])
+        counted = Finding.objects.order_by().values_list("severity", "state").annotate(Count("pk"))
+        try:
+            for severity, state, count in counted:
+                family.add_metric([severity, state], count)
+        except DatabaseError:
+            return  # as PerfCollector tells
+        yield family
 
 
 def metrics(request: HttpRequest) -> HttpResponse:
@@ -56,26 +46,6 @@ def metrics(request: HttpRequest) -> HttpResponse:
             request,
         )
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(SecureNetCollector())
+    registry.register(PerfCollector("securenet"))
+    registry.register(FindingsCollector())
     return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
-
-
-def _cache(cache: dict) -> Iterator[Metric]:
-    lookups = GaugeMetricFamily(
-        "securenet_cache_lookups", "Cache look-ups of the last hour.", labels=["policy", "result"]
-    )
-    for policy, counts in cache["by_policy"].items():
-        for result in ("hits", "misses", "stale"):
-            lookups.add_metric([policy, result], counts[result])
-    yield lookups
-
-
-def _limits(limits: dict) -> Iterator[Metric]:
-    decisions = GaugeMetricFamily(
-        "securenet_limit_decisions", "Limit decisions of the last hour.", labels=["policy", "decision"]
-    )
-    for policy, counts in limits["by_policy"].items():
-        for decision, count in counts.items():
-            decisions.add_metric([policy, decision], count)
-    yield decisions
-    yield GaugeMetricFamily("securenet_requests", "Requests the gate decided in the last hour.", limits["total"])

@@ -99,6 +99,11 @@ def statistics() -> str:
     return _key("statistics:")
 
 
+def totals() -> str:
+    """Running totals of the statistics."""
+    return _key("totals")
+
+
 def traffic() -> str:
     """Prefix of the record of traffic; the number of five minutes since the epoch follows."""
     return f"{statistics()}traffic:"

@@ -24,6 +24,7 @@ from perf.gate.store import StoreUnavailable, store
 from perf.jobs import admission, cron, states
 from perf.jobs.policy import terms_of_types
 from perf.jobs.publish import message_id, publish, waiting_messages
+from perf.metrics import job_counts
 from perf.models import Job
 from perf.policies.revisions import head_number
 
@@ -49,7 +50,9 @@ def recover(seldom: bool = True) -> None:
 def take_back_expired() -> int:
     """Jobs whose worker stopped renewing its lease go back to the queue, or fail after the last attempt."""
     expired = Job.objects.filter(status=Job.Status.PROCESSING, lease_expires_at__lt=timezone.now())[:BATCH]
-    return sum(states.retry_or_fail(job, "The worker died or lost its connection.") for job in expired)
+    taken_back = sum(states.retry_or_fail(job, "The worker died or lost its connection.") for job in expired)
+    job_counts.count_recovery("taken_back", taken_back)
+    return taken_back
 
 
 def publish_again() -> int:
@@ -65,7 +68,9 @@ def publish_again() -> int:
     except (RedisError, OSError) as error:
         log.warning("Redis cannot be asked for its queues: %s", error)
         return 0
-    return publish([job for job in candidates if message_id(job) not in waiting])
+    published = publish([job for job in candidates if message_id(job) not in waiting])
+    job_counts.count_recovery("published_again", published)
+    return published
 
 
 def delete_old() -> int:

@@ -8,14 +8,14 @@ from collections.abc import Mapping
 _SMALLEST = 0.0001  # seconds
 _GROWTH = 1.25
 _LOG_GROWTH = math.log(_GROWTH)
-_LAST = 60
+LAST_BUCKET = 60
 
 
 def bucket_of(seconds: float) -> int:
     """The number of the bucket a latency falls into."""
     if seconds <= _SMALLEST:
         return 0
-    return min(_LAST, math.ceil(math.log(seconds / _SMALLEST) / _LOG_GROWTH))
+    return min(LAST_BUCKET, math.ceil(math.log(seconds / _SMALLEST) / _LOG_GROWTH))
 
 
 def upper_bound(bucket: int) -> float:
@@ -34,4 +34,4 @@ def percentile(counts: Mapping[int, int], share: float) -> float | None:
         if seen >= share * total:
             low = upper_bound(bucket - 1) if bucket else 0.0
             return (low + upper_bound(bucket)) / 2
-    return upper_bound(_LAST)
+    return upper_bound(LAST_BUCKET)

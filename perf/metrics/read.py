@@ -31,8 +31,8 @@ class Statistics:
         return sum(n for name, n in self.counts.items() if name.startswith(prefix) and name.endswith(suffix))
 
     def by_name(self, prefix: str) -> dict[str, Counter[str]]:
-        """Fields ``<prefix>:<name>:<event>`` as name -> event -> count; names may contain colons."""
-        return _by_name(self.counts, prefix)
+        """As the function of that name, of the whole window."""
+        return by_name(self.counts, prefix)
 
 
 def read_statistics(window: str, now: float | None = None) -> Statistics:
@@ -74,7 +74,7 @@ def read_ranking(window: str, most: int = 10, now: float | None = None) -> list[
 def latencies(counts: Mapping[str, int]) -> dict[str, dict[str, float | int | None]]:
     """Percentiles per route, in milliseconds."""
     buckets: dict[str, Counter[int]] = defaultdict(Counter)
-    for route, by_bucket in _by_name(counts, "latency").items():
+    for route, by_bucket in by_name(counts, "latency").items():
         for bucket, count in by_bucket.items():
             buckets[route][int(bucket)] += count
     return {
@@ -101,10 +101,10 @@ def _read_minutes(minutes: range) -> list[Counter[str]]:
         answer: list[dict[bytes, bytes]] = pipeline.execute()
         return answer
 
-    return [_taken_apart(fields) for fields in store.ask(ask)]
+    return [taken_apart(fields) for fields in store.ask(ask)]
 
 
-def _taken_apart(fields: Mapping[bytes, bytes]) -> Counter[str]:
+def taken_apart(fields: Mapping[bytes, bytes]) -> Counter[str]:
     """One minute's counts; what was decided about a request is one field there (see statistics.lua), several here."""
     counts: Counter[str] = Counter()
     for raw_name, raw_count in fields.items():
@@ -124,7 +124,8 @@ def _taken_apart(fields: Mapping[bytes, bytes]) -> Counter[str]:
     return counts
 
 
-def _by_name(counts: Mapping[str, int], prefix: str) -> dict[str, Counter[str]]:
+def by_name(counts: Mapping[str, int], prefix: str) -> dict[str, Counter[str]]:
+    """Fields ``<prefix>:<name>:<event>`` as name -> event -> count; names may contain colons."""
     found: dict[str, Counter[str]] = defaultdict(Counter)
     for name, count in counts.items():
         kind, _, rest = name.partition(":")
