@@ -6,10 +6,12 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from perf.admin.lists import PolicyListMixin, WithWarningsFilter
 from perf.admin.lockout import GuardedForm, GuardedPolicyAdmin
 from perf.models import AccessRule
 
@@ -30,12 +32,13 @@ class AccessRuleForm(GuardedForm):
 
 
 @admin.register(AccessRule)
-class AccessRuleAdmin(GuardedPolicyAdmin):
+class AccessRuleAdmin(PolicyListMixin, GuardedPolicyAdmin):
     form = AccessRuleForm
-    list_display = ["name", "effect", "subject", "reason", "expiry", "enabled"]
+    list_display = ["name", "effect", "subject", "reason", "expiry", "warnings", "enabled"]
     list_editable = ["enabled"]
-    list_filter = ["enabled", "effect"]
-    search_fields = ["name", "network", "role", "reason"]
+    list_filter = ["enabled", WithWarningsFilter, "effect"]
+    search_fields = ["name", "network", "role", f"user__{get_user_model().USERNAME_FIELD}", "reason", "comment"]
+    list_select_related = ["user"]
     autocomplete_fields = ["user"]
     fieldsets = [
         (None, {"fields": ["name", "enabled", "effect"]}),

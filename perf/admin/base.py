@@ -17,7 +17,7 @@ from perf.admin import preview
 from perf.admin.concurrency import LIST_FIELD, VERSION, VersionedForm, VersionedFormSet, lock, version_of
 from perf.admin.fields import PeriodField, RolesField
 from perf.admin.publishing import PublishingAdmin
-from perf.caching.paths import matches_any_view
+from perf.admin.view_patterns import is_on_any_view
 from perf.models import CachePolicy, Policy, RateLimitPolicy
 from perf.policies.revisions import attributed_to, head_number
 
@@ -106,7 +106,7 @@ class PolicyAdmin(PublishingAdmin):
             return  # a save that changes nothing is no revision
         super().save_model(request, obj, form, change)
         route = getattr(obj, "route", "*")
-        if not matches_any_view(route):
+        if not is_on_any_view(route):
             self.message_user(
                 request,
                 _("Saved, but no view of this server is on the route %s: the policy matches nothing.") % route,
@@ -138,7 +138,8 @@ class PolicyAdmin(PublishingAdmin):
 
     def _set_enabled(self, request: HttpRequest, policies: QuerySet[Policy], enabled: bool) -> None:
         changed = list(policies.exclude(enabled=enabled))
-        policies.update(enabled=enabled)
+        if changed:
+            policies.update(enabled=enabled)
         for policy in changed:
             self.log_change(request, policy, [{"changed": {"fields": ["enabled"]}}])
         self.message_user(request, _("Changed: %d.") % len(changed), messages.SUCCESS)

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
+from django.utils.translation import ngettext
 
 from perf.admin.base import PolicyAdmin, PolicyForm
 from perf.admin.fields import CommaSeparatedField, ListChoiceField, for_how_long
+from perf.admin.lists import UNKNOWN, OrderedListMixin, WithWarningsFilter, side_by_side
 from perf.caching import invalidate
 from perf.models import CachePolicy
+
+# As the statistics call what the cache had for a request.
+_HITS = ("hit", "stale")
+_MISSES = ("miss", "refresh", "wait", "unstorable")
 
 
 class CachePolicyForm(PolicyForm):
@@ -32,14 +40,14 @@ class CachePolicyForm(PolicyForm):
 
 
 @admin.register(CachePolicy)
-class CachePolicyAdmin(PolicyAdmin):
+class CachePolicyAdmin(OrderedListMixin, PolicyAdmin):
     form = CachePolicyForm
-    list_display = ["name", "in_words", "route", "position", "enabled"]
+    list_display = ["name", "in_words", "route", "last_hour", "warnings", "position", "order", "enabled"]
     list_editable = ["position", "enabled"]
-    list_filter = ["enabled", "shared_by"]
+    list_filter = ["enabled", WithWarningsFilter, "shared_by", "honour_origin_headers"]
     search_fields = ["name", "route", "comment"]
     ordering = ["position", "id"]
-    actions = ["enable", "disable", "duplicate", "drop_entries"]
+    actions = ["enable", "disable", "duplicate", "move_up", "move_down", "drop_entries"]
     fieldsets = [
         (None, {"fields": ["name", "enabled", "position", "route", "methods"]}),
         (
@@ -65,7 +73,21 @@ class CachePolicyAdmin(PolicyAdmin):
         """Make what is cached under these policies void, in every process at once."""
         names = sorted(policies.values_list("name", flat=True))
         invalidate(policies=names)
+        for policy in policies:
+            self.log_change(request, policy, _("Dropped its cached responses."))
         self.message_user(request, _("Dropped the cached responses of %s.") % ", ".join(names))
+
+    @admin.display(description=_lazy("last hour"))
+    def last_hour(self, policy: Any) -> str:
+        """``90 hits · 10 misses · 90 %``; old responses that were served are hits."""
+        if policy.list_facts.events is None:
+            return UNKNOWN
+        events = policy.list_facts.events.get(str(policy.pk), {})
+        hits, misses = (sum(events.get(state, 0) for state in states) for states in (_HITS, _MISSES))
+        rate = [f"{hits / (hits + misses):.0%}"] if hits or misses else []
+        return side_by_side(
+            ngettext("%d hit", "%d hits", hits) % hits, ngettext("%d miss", "%d misses", misses) % misses, *rate
+        )
 
     @admin.display(description="what it does")
     def in_words(self, policy: CachePolicy) -> str:

@@ -7,9 +7,11 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from perf.admin.base import PolicyAdmin, PolicyForm
 from perf.admin.fields import RolesField, for_how_long
+from perf.admin.lists import PolicyListMixin, WithWarningsFilter, side_by_side
 from perf.jobs.registry import job_type_names
 from perf.models import JobPolicy
 
@@ -35,11 +37,13 @@ class JobPolicyForm(PolicyForm):
 
 
 @admin.register(JobPolicy)
-class JobPolicyAdmin(PolicyAdmin):
+class JobPolicyAdmin(PolicyListMixin, PolicyAdmin):
     form = JobPolicyForm
     may_prepare = False  # a type whose policy is disabled takes no jobs: that is in force as well
-    list_display = ["name", "in_words", "who", "cron", "enabled"]
+    list_display = ["name", "in_words", "who", "cron", "jobs_now", "jobs_last_hour", "warnings", "enabled"]
     list_editable = ["enabled"]
+    list_filter = ["enabled", WithWarningsFilter, ("cron", admin.EmptyFieldListFilter)]
+    search_fields = ["name", "cron", "comment"]
     actions = ["enable", "disable"]
     fieldsets = [
         (None, {"fields": ["name", "enabled", "capacity", "roles"]}),
@@ -56,6 +60,18 @@ class JobPolicyAdmin(PolicyAdmin):
             "time": for_how_long(policy.timeout),
             "attempts": policy.max_attempts,
         }
+
+    @admin.display(description=gettext_lazy("jobs now"))
+    def jobs_now(self, policy: Any) -> str:
+        """``3 waiting · 1 running``."""
+        jobs = policy.list_facts.jobs.get(policy.name, {})
+        return side_by_side(_("%d waiting") % jobs.get("waiting", 0), _("%d running") % jobs.get("running", 0))
+
+    @admin.display(description=gettext_lazy("last hour"))
+    def jobs_last_hour(self, policy: Any) -> str:
+        """``20 completed · 0 failed``."""
+        jobs = policy.list_facts.jobs.get(policy.name, {})
+        return side_by_side(_("%d completed") % jobs.get("completed", 0), _("%d failed") % jobs.get("failed", 0))
 
     @admin.display(description="who may submit")
     def who(self, policy: JobPolicy) -> str:

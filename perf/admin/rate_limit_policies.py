@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -9,8 +12,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from perf.admin.fields import ListChoiceField, PeriodField, RolesField, in_words
-from perf.admin.lockout import GuardedForm, GuardedPolicyAdmin
-from perf.models import RateLimitPolicy
+from perf.admin.lists import UNKNOWN, OrderedListMixin, WithWarningsFilter, side_by_side
+from perf.admin.lockout import GuardedForm, GuardedPolicyAdmin, refusals_of
+from perf.models import Policy, RateLimitPolicy
 from perf.validators import HTTP_METHODS
 
 _COUNTED = {
@@ -39,14 +43,16 @@ class RateLimitPolicyForm(GuardedForm):
 
 
 @admin.register(RateLimitPolicy)
-class RateLimitPolicyAdmin(GuardedPolicyAdmin):
+class RateLimitPolicyAdmin(OrderedListMixin, GuardedPolicyAdmin):
     form = RateLimitPolicyForm
-    list_display = ["name", "in_words", "concerns", "scope", "mode", "position", "enabled"]
+    list_display = [
+        *("name", "in_words", "concerns", "scope", "mode", "last_hour", "warnings", "position", "order", "enabled"),
+    ]
     list_editable = ["position", "enabled"]
-    list_filter = ["enabled", "mode", "scope", "algorithm", "count_by"]
+    list_filter = ["enabled", WithWarningsFilter, "mode", "scope", "algorithm", "count_by"]
     search_fields = ["name", "route", "scope", "comment"]
     ordering = ["position", "id"]
-    actions = ["enable", "disable", "duplicate", "enforce", "observe"]
+    actions = ["enable", "disable", "duplicate", "enforce", "observe", "move_up", "move_down"]
     fieldsets = [
         (None, {"fields": ["name", "enabled", "mode", "scope", "position"]}),
         ("Which requests", {"fields": ["route", "methods", "roles"]}),
@@ -72,6 +78,18 @@ class RateLimitPolicyAdmin(GuardedPolicyAdmin):
         roles = f"({', '.join(policy.roles)})" if policy.roles else ""
         return " ".join(part for part in (methods, policy.route, roles) if part)
 
+    @admin.display(description=gettext_lazy("last hour"))
+    def last_hour(self, policy: Any) -> str:
+        """``1200 allowed · 34 blocked · 0 observed``: what it decided of requests."""
+        if policy.list_facts.events is None:
+            return UNKNOWN
+        events = policy.list_facts.events.get(str(policy.pk), {})
+        return side_by_side(
+            _("%d allowed") % events.get("allowed", 0),
+            _("%d blocked") % events.get("blocked", 0),
+            _("%d observed") % events.get("observed", 0),
+        )
+
     @admin.action(description=gettext_lazy("Enforce selected"), permissions=["publish"])
     def enforce(self, request: HttpRequest, policies: QuerySet[RateLimitPolicy]) -> None:
         """Block for real."""
@@ -81,6 +99,9 @@ class RateLimitPolicyAdmin(GuardedPolicyAdmin):
     def observe(self, request: HttpRequest, policies: QuerySet[RateLimitPolicy]) -> None:
         """Count what would be blocked."""
         self._set_mode(request, policies, RateLimitPolicy.Mode.OBSERVE)
+
+    def _why_not_moved(self, request: HttpRequest, changed: Sequence[Policy]) -> list[str]:
+        return [refusal.message for refusal in refusals_of(request, changed)]
 
     def _set_mode(self, request: HttpRequest, policies: QuerySet[RateLimitPolicy], mode: RateLimitPolicy.Mode) -> None:
         if self._is_refused(request, policies, mode=mode):

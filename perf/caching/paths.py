@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from django.urls import Resolver404, URLPattern, URLResolver, get_resolver, resolve
+from django.urls import URLPattern, URLResolver, get_resolver
 from django.urls.resolvers import RoutePattern
 
 from perf.caching.decorator import SETTINGS_ATTRIBUTE
-from perf.policies.routes import SCOPE_ROUTE, Route, RouteKind, parse_route
+from perf.policies.routes import SCOPE_ROUTE, Route, parse_route
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +41,6 @@ def routes_of_path(text: str) -> list[str]:
     """Names of the cached views whose path the route ``text`` matches."""
     route = parse_route(text)
     return [view.view_name for view in view_paths() if view.is_cached and _is_on(route, view)]
-
-
-def matches_any_view(text: str) -> bool:
-    """Say whether a policy with this route could ever match a request."""
-    route = parse_route(text)
-    if any(_is_on(route, view) for view in view_paths()):
-        return True
-    try:
-        # A catch-all has no name; matching only that is matching nothing.
-        return route.kind is RouteKind.EXACT and resolve(route.key).url_name is not None
-    except Resolver404:
-        return False
 
 
 def _is_on(route: Route, view: ViewPath) -> bool:

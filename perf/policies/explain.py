@@ -20,7 +20,7 @@ from perf.policies.snapshot import (
     LimitRule,
     RuleIndex,
     Snapshot,
-    _order,
+    decision_order,
 )
 
 EVERYWHERE = parse_route("*")
@@ -145,11 +145,11 @@ def explain(facts: RequestFacts, policies: ListedPolicies, snapshot: Snapshot, n
         ),
         limits=tuple(
             _explained(listed, _name(deciding_limits.get(listed.policy.scope)), lambda rule: _keeps_out(rule, facts))
-            for listed in sorted(policies.limits, key=lambda listed: _order(listed.policy))
+            for listed in sorted(policies.limits, key=lambda listed: decision_order(listed.policy))
         ),
         caches=tuple(
             _explained(listed, _name(match.cache), lambda rule: _keeps_out_routed(rule, facts))
-            for listed in sorted(policies.caches, key=lambda listed: _order(listed.policy))
+            for listed in sorted(policies.caches, key=lambda listed: decision_order(listed.policy))
         ),
     )
 

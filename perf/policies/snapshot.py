@@ -92,7 +92,7 @@ class RuleIndex(Generic[RuleT]):
         self._prefixes: dict[str, list[RuleT]] = {}
         self._views: dict[str, list[RuleT]] = {}
         globs: list[RuleT] = []
-        for rule in sorted(rules, key=_order):
+        for rule in sorted(rules, key=decision_order):
             match rule.route.kind:
                 case RouteKind.ANY:
                     self._any.append(rule)
@@ -117,7 +117,7 @@ class RuleIndex(Generic[RuleT]):
         groups.extend(self._prefixes.get(path[:length], ()) for length in self._prefix_lengths if length <= len(path))
         groups.append([rule for rule in self._globs_for(path) if rule.route.matches(path, view_name)])
         found = [rule for group in groups for rule in group if not rule.methods or method in rule.methods]
-        found.sort(key=_order)
+        found.sort(key=decision_order)
         return found
 
     def _globs_for(self, path: str) -> list[RuleT]:
@@ -141,7 +141,7 @@ def _by_rarest_segment(globs: Sequence[RuleT]) -> tuple[dict[str, list[RuleT]], 
     return by_segment, without
 
 
-def _order(rule: CacheRule | LimitRule) -> tuple[int, str]:
+def decision_order(rule: CacheRule | LimitRule) -> tuple[int, str]:
     return rule.position, str(rule.id).rjust(20)
 
 

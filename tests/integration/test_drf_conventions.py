@@ -13,7 +13,8 @@ from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle, ScopedRateThrottle, UserRateThrottle
 from rest_framework.views import APIView, exception_handler
 
-from perf.caching.paths import matches_any_view, view_paths
+from perf.admin.view_patterns import is_on_any_view
+from perf.caching.paths import view_paths
 from perf.models import AccessRule
 from perf.throttling import PolicyThrottle, rate_limit
 from tests.integration.helpers import client_for, given_cache_policy, given_limit, redis_commands, statuses, undisturbed
@@ -146,8 +147,8 @@ class TestThrottleScope:
 
     def test_the_admin_knows_that_such_a_route_matches_a_view(self) -> None:
         view_paths.cache_clear()
-        assert matches_any_view("scope:uploads")
-        assert not matches_any_view("scope:nobodys")
+        assert is_on_any_view("scope:uploads")
+        assert not is_on_any_view("scope:nobodys")
         view_paths.cache_clear()
 
     def test_within_one_scope_of_policies_position_decides_as_ever(self) -> None:
