@@ -20,18 +20,21 @@ from prometheus_client.registry import Collector
 from perf.gate import keys
 from perf.gate.keeper import flush_notes
 from perf.gate.store import StoreUnavailable, store
+from perf.jobs.registry import job_type_names
 from perf.metrics.job_counts import BOUNDS
 from perf.metrics.latency import LAST_BUCKET, upper_bound
 from perf.metrics.read import by_name
 from perf.metrics.report import job_counts, store_state
 from perf.metrics.totals import read_totals
-from perf.models import CachePolicy, RateLimitPolicy
+from perf.models import CachePolicy, JobEvent, RateLimitPolicy
 from perf.policies.revisions import head_number
 
 log = logging.getLogger(__name__)
 
 # Every third bucket of the statistics: each nearly twice as long as the one before.
 LATENCY_BUCKETS = range(0, LAST_BUCKET + 1, 3)
+_JOB_EVENTS = [kind.value for kind in JobEvent.Kind if kind != JobEvent.Kind.MESSAGE]
+_RECOVERIES = ("taken_back", "published_again")
 _OUTCOMES = {"request:allowed": "allowed", "request:blocked": "limited", "rule:blocked": "denied"}
 
 
@@ -120,17 +123,22 @@ class PerfCollector(Collector):
         yield family
 
     def _job_history(self, totals: Counter[str]) -> Iterator[Metric]:
+        # What can happen is there from the beginning, as zero: a rate needs a sample before the first event.
+        jobs = {name: Counter(dict.fromkeys(_JOB_EVENTS, 0)) for name in job_type_names()}
+        for name, events in by_name(totals, "job").items():
+            jobs.setdefault(name, Counter()).update(events)
+        recoveries = by_name(totals, "recovery")
         yield self._counter(
             "job_events",
             "What happened to jobs.",
             ["type", "event"],
-            [([name, event], n) for name, events in by_name(totals, "job").items() for event, n in events.items()],
+            [([name, event], count) for name, events in jobs.items() for event, count in events.items()],
         )
         yield self._counter(
             "job_recoveries",
             "What the recovery did: jobs taken back from dead workers, messages published again.",
             ["what"],
-            [([what], events["done"]) for what, events in by_name(totals, "recovery").items()],
+            [([what], recoveries.get(what, Counter())["done"]) for what in _RECOVERIES],
         )
         for kind, name, text in (
             ("jobwait", "job_wait_seconds", "From submission to the first start."),
