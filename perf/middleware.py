@@ -10,6 +10,7 @@ from typing import cast
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
+from perf import log_context
 from perf.conf import setting
 from perf.gate.notes import notes
 from perf.metrics.latency import bucket_of
@@ -36,20 +37,24 @@ class PerformanceMiddleware:
         if iscoroutinefunction(self.get_response):
             return self._call_async(request)
         record = _begin(request)
+        about = log_context.request_id.set(record.request_id)
         try:
             response = cast(HttpResponseBase, self.get_response(request))
         finally:
             _end(record)
+            log_context.request_id.reset(about)
         _finish(request, record, response)
         return response
 
     async def _call_async(self, request: HttpRequest) -> HttpResponseBase:
         record = _begin(request)
+        about = log_context.request_id.set(record.request_id)
         try:
             response = await cast(Awaitable[HttpResponseBase], self.get_response(request))
         finally:
             if record.on_finish:
                 await sync_to_async(_end, thread_sensitive=False)(record)
+            log_context.request_id.reset(about)
         _finish(request, record, response)
         return response
 

@@ -120,6 +120,18 @@ def log_files() -> list[str]:
     return paths
 
 
+def log_format(production: bool) -> str:
+    """``LOG_FORMAT``: ``json``, for programs, or ``line``, for people.
+
+    Raises:
+        ImproperlyConfigured: it is neither.
+    """
+    name = env.str("LOG_FORMAT", default="json" if production else "line")
+    if name not in ("json", "line"):
+        raise ImproperlyConfigured(f"LOG_FORMAT is {name!r}; set it to 'json' or 'line'.")
+    return name
+
+
 def redis_address() -> RedisAddress:
     """Where policies, limits and cache are: ``REDIS_URL``, by default the socket that ``make run`` opens.
 

@@ -24,6 +24,7 @@ from perf.jobs.horse import WorkHorse, let_kernel_end_after
 from perf.jobs.policy import terms_for
 from perf.jobs.registry import find_job_type
 from perf.jobs.running import RunningJob
+from perf.log_context import about_job
 from perf.models import Job
 
 log = logging.getLogger(__name__)
@@ -70,7 +71,7 @@ def run_job(job_id: str) -> None:
         let_kernel_end_after(timeout + KERNEL_GRACE_SECONDS)
     minder.start()
     try:
-        with translation.override(settings.LANGUAGE_CODE):
+        with translation.override(settings.LANGUAGE_CODE), about_job(job_id):
             _carry_out(running)
     finally:
         minder.stop()
