@@ -244,7 +244,7 @@ class TestOperators:
         assert families.keys() >= {
             "securenet_cache_lookups", "securenet_limit_decisions", "securenet_requests", "securenet_jobs",
             "securenet_job_capacity", "securenet_workers", "securenet_store_up", "securenet_policy_revision",
-            "securenet_latency_seconds",
+            "securenet_request_duration_seconds", "securenet_database_up",
         }  # fmt: skip
         assert all(family.documentation and family.samples for family in families.values())
         value = {sample.name: sample.value for family in families.values() for sample in family.samples}
