@@ -1,14 +1,17 @@
 # SecureNet: everything starts here. `make` lists the targets; each works in a fresh clone.
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test test-postgres test-cluster chaos bench lint format types migrations deploy-check check lock clean
+.PHONY: help install run demo test test-postgres test-cluster test-browser screenshots chaos bench lint format types migrations deploy-check check lock clean
 
 # The Python that makes .venv: the first that is new enough, else the first there is, which will say what is wrong.
 PYTHON ?= $(shell for python in python3 python3.11 python3.12 python3.13 python3.14 python; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && exit; \
 	done; command -v python3 || command -v python || echo missing)
 VENV := .venv/bin/python
-TESTS := -n auto -m "not chaos and not bench"
+TESTS := -n auto -m "not chaos and not bench and not browser"
+# What drives a browser is installed beside the rest; the browser comes from the system.
+BROWSER_PACKAGES := $(VENV) -m pip install --quiet --disable-pip-version-check --no-input --require-hashes \
+	-r requirements-browser.txt
 # These tests run on a Redis Cluster as well: those of limits, cache and live policies.
 CLUSTER_TESTS := $(wildcard $(foreach name,cache_* client_floods drf_conventions exact_limits limit_algorithms \
 	limited_callables limits_command live_policies one_command preview rate_limits response_cache store_failure,\
@@ -51,6 +54,14 @@ test-postgres: install  ## run the tests on a PostgreSQL that is started for the
 test-cluster: install  ## run the tests of limits and cache on a Redis Cluster that is started for them
 	@SECURENET_TEST_REDIS=cluster $(VENV) -m pytest $(TESTS) $(CLUSTER_TESTS) $(ARGS)
 
+test-browser: install  ## run the tests that drive a real Chromium (Debian: apt-get install chromium)
+	@$(BROWSER_PACKAGES)
+	@$(VENV) -m pytest tests/browser -m browser $(ARGS)
+
+screenshots: install  ## make pictures of the pages, in docs/screenshots (needs Chromium, too)
+	@$(BROWSER_PACKAGES)
+	@$(VENV) -m tests.browser.screenshots $(ARGS)
+
 chaos: install  ## prove limits, live policies and jobs while Redis fails and workers are killed (CHAOS_SEED; ten minutes)
 	@$(VENV) -m pytest tests/chaos -s $(ARGS)
 
@@ -80,12 +91,14 @@ deploy-check: install  ## check the production settings
 check:  ## run all that continuous integration runs
 	@.ci/run
 
-lock: install  ## pin every version and hash of requirements.in and requirements-bench.in
+lock: install  ## pin every version and hash of all requirements*.in
 	@$(VENV) -c 'import uv' 2>/dev/null || $(VENV) -m pip install --quiet uv
 	@$(VENV) -m uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 \
 		requirements.in -o requirements.txt
 	@$(VENV) -m uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 \
 		--constraints requirements.txt requirements-bench.in -o requirements-bench.txt
+	@$(VENV) -m uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 \
+		--constraints requirements.txt requirements-browser.in -o requirements-browser.txt
 
 clean:  ## remove .venv and caches (the data in var/ stay)
 	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -26,7 +26,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "perf",  # before django_rq: its rqworker command extends that one
-    "django_rq",
+    "securenet.queues.QueuesConfig",
     "securenet.accounts",
     "securenet.network",
     "securenet.security",
@@ -58,6 +58,7 @@ APPEND_SLASH = True
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [environment.PROJECT_DIR / "securenet" / "templates"],  # before the apps: the admin's frame
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
