@@ -78,7 +78,7 @@ class RevisionAdmin(admin.ModelAdmin):
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **options: Any) -> HttpResponse:
         """One revision: its differences from the one before, and from now."""
-        revision = get_object_or_404(Revision, pk=object_id)
+        revision = get_object_or_404(Revision, pk=int(object_id) if object_id.isdecimal() else -1)
         if not self.has_view_permission(request, revision):
             raise PermissionDenied
         newest = Revision.objects.first()

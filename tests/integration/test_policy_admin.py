@@ -252,6 +252,12 @@ def test_a_revision_is_brought_back_by_those_who_may(admin: Client) -> None:
     assert Revision.objects.first().author.username == "root"
 
 
+@pytest.mark.parametrize("number", ["widgets.css", "0", "99999999", "-1", "9" * 40])
+def test_a_revision_that_there_is_not_is_not_found(admin: Client, number: str) -> None:
+    given_limit()
+    assert admin.get(f"/admin/perf/revision/{number}/change/").status_code == 404
+
+
 def test_staff_without_permission_see_and_change_nothing() -> None:
     policy = given_limit()
     client = Client()
