@@ -1,7 +1,7 @@
 # SecureNet: everything starts here. `make` lists the targets; each works in a fresh clone.
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test test-postgres test-cluster test-browser screenshots chaos bench lint format types migrations deploy-check check lock clean
+.PHONY: help install run demo test test-postgres test-cluster test-browser screenshots docs chaos bench lint format types migrations deploy-check check lock clean
 
 # The Python that makes .venv: the first that is new enough, else the first there is, which will say what is wrong.
 PYTHON ?= $(shell for python in python3 python3.11 python3.12 python3.13 python3.14 python; do \
@@ -62,6 +62,13 @@ screenshots: install  ## make pictures of the pages, in docs/screenshots (needs 
 	@$(BROWSER_PACKAGES)
 	@$(VENV) -m tests.browser.screenshots $(ARGS)
 
+docs: install  ## build the pages of docs/ into docs/_build, and docs/reference.md from the code
+	@$(VENV) -m docs.make_reference
+	@test -x .venv/docs/bin/python || "$(PYTHON)" -m venv .venv/docs
+	@.venv/docs/bin/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes \
+		-r requirements-docs.txt
+	@.venv/docs/bin/python -m sphinx --quiet --fail-on-warning --keep-going docs docs/_build
+
 chaos: install  ## prove limits, live policies and jobs while Redis fails and workers are killed (CHAOS_SEED; ten minutes)
 	@$(VENV) -m pytest tests/chaos -s $(ARGS)
 
@@ -99,6 +106,8 @@ lock: install  ## pin every version and hash of all requirements*.in
 		--constraints requirements.txt requirements-bench.in -o requirements-bench.txt
 	@$(VENV) -m uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 \
 		--constraints requirements.txt requirements-browser.in -o requirements-browser.txt
+	@$(VENV) -m uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 \
+		requirements-docs.in -o requirements-docs.txt
 
 clean:  ## remove .venv and caches (the data in var/ stay)
 	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
