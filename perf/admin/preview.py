@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from perf.gate.store import StoreUnavailable
-from perf.metrics.preview import MOST_VISITS, Point, Preview, preview
+from perf.metrics.preview import MOST_VISITS, Point, Preview, preview, uncollected
 from perf.metrics.traffic import read_traffic
 from perf.models import CachePolicy, RateLimitPolicy
 from perf.policies.compile import load_snapshot, snapshot_with
@@ -72,7 +72,8 @@ def preview_response(
         "most": MOST_VISITS,
     }
     try:
-        traffic = read_traffic(MOST_VISITS)
+        with uncollected():
+            traffic = read_traffic(MOST_VISITS)
         answer = preview(traffic, load_snapshot(), snapshot_with(edited))
     except StoreUnavailable:
         return TemplateResponse(request, "admin/perf/preview.html", {**context, "is_unavailable": True}, status=503)

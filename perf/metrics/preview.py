@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from perf.metrics.replay import CacheTally, Decision, Matches, both_decisions, cached
@@ -75,8 +77,24 @@ def preview(traffic: Sequence[Visit], before: Snapshot, after: Snapshot) -> Prev
         before: the policies as they are.
         after: as they would be.
     """
-    matches = Matches(before), Matches(after)
-    was, will = both_decisions(traffic, *matches)
+    with uncollected():
+        return _preview(traffic, Matches(before), Matches(after))
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Without the garbage collector: it would look through all of the record again and again, and find no cycle."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _preview(traffic: Sequence[Visit], before: Matches, after: Matches) -> Preview:
+    was, will = both_decisions(traffic, before, after)
     blocked = [i for i, (old, new) in enumerate(zip(was, will, strict=True)) if new.is_blocked and not old.is_blocked]
     allowed = [i for i, (old, new) in enumerate(zip(was, will, strict=True)) if old.is_blocked and not new.is_blocked]
     return Preview(
@@ -94,8 +112,8 @@ def preview(traffic: Sequence[Visit], before: Snapshot, after: Snapshot) -> Prev
         top_clients=_top([visit.client for visit in traffic], blocked, allowed),
         top_routes=_top([f"{visit.method} {visit.view_name or visit.path}" for visit in traffic], blocked, allowed),
         points=_points(traffic, was, will),
-        cache_before=cached(traffic, was, matches[0]),
-        cache_after=cached(traffic, will, matches[1]),
+        cache_before=cached(traffic, was, before),
+        cache_after=cached(traffic, will, after),
     )
 
 

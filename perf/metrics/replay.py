@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import uuid
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 from perf.gate import keys
@@ -124,7 +124,7 @@ def _decided(visits: Sequence[Visit], limits: Sequence[Limits]) -> list[Decision
 
 
 def _may_be_refused(visits: Sequence[Visit], limits: Sequence[Limits]) -> list[_Asked]:
-    """The visits that Redis has to decide, with those of their limits that could ever refuse one.
+    """The visits that Redis has to decide, with those of their limits that could ever refuse one, by groups.
 
     A limit under which a client stays with all of its visits refuses none of them, whatever others do, and so decides
     nothing; most clients stay under most limits.
@@ -145,11 +145,34 @@ def _may_be_refused(visits: Sequence[Visit], limits: Sequence[Limits]) -> list[_
     tight = {counter for counter, rule in rule_of.items() if _may_refuse(rule, times[counter])}
     left = {own: tuple(counter for counter in own if counter in tight) for own in set(known.values())}
     kept = {own: (tuple(rule_of[counter] for counter in some), some) for own, some in left.items() if some}
-    return [
-        _Asked(place, visit.at, *kept[own])
-        for place, (visit, own) in enumerate(zip(visits, counters, strict=True))
-        if own in kept
-    ]
+    group_of = groups_of(some for _, some in kept.values())
+    groups: dict[str, list[_Asked]] = defaultdict(list)
+    for place, (visit, own) in enumerate(zip(visits, counters, strict=True)):
+        if own in kept:
+            rules, some = kept[own]
+            groups[group_of[some[0]]].append(_Asked(place, visit.at, rules, some))
+    return list(chain.from_iterable(groups.values()))
+
+
+def groups_of(together: Iterable[tuple[str, ...]]) -> dict[str, str]:
+    """Counter -> a counter that names its group: those that decide together, directly or by others, are in one.
+
+    The order of visits matters within a group only, so all visits of a group can be asked one after the other, and
+    Redis reads what a client has used once instead of once a visit.
+    """
+    head: dict[str, str] = {}
+
+    def head_of(counter: str) -> str:
+        while (above := head.setdefault(counter, counter)) != counter:
+            head[counter] = head[above]
+            counter = above
+        return counter
+
+    for first, *others in together:
+        for other in others:
+            head[head_of(other)] = head_of(first)
+        head_of(first)
+    return {counter: head_of(counter) for counter in list(head)}
 
 
 def _may_refuse(rule: LimitRule, times: Sequence[int]) -> bool:
