@@ -8,9 +8,11 @@ from django import forms
 from django.contrib import admin
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
+from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from perf.admin.blocked_clients import initial_rule
 from perf.admin.lists import PolicyListMixin, WithWarningsFilter
 from perf.admin.lockout import GuardedForm, GuardedPolicyAdmin
 from perf.models import AccessRule
@@ -46,6 +48,10 @@ class AccessRuleAdmin(PolicyListMixin, GuardedPolicyAdmin):
         ("Why and how long", {"fields": ["reason", "expires_at"]}),
         ("Notes", {"fields": ["comment", "change_reason"]}),
     ]
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """About a client, where the button "Block" on the live page led here."""
+        return {**super().get_changeform_initial_data(request), **initial_rule(request)}
 
     @admin.display(description="whom")
     def subject(self, rule: AccessRule) -> str:

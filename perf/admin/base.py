@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from perf.admin import preview
 from perf.admin.concurrency import LIST_FIELD, VERSION, VersionedForm, VersionedFormSet, lock, version_of
+from perf.admin.effect import effect_of
 from perf.admin.fields import PeriodField, RolesField
 from perf.admin.publishing import PublishingAdmin
 from perf.admin.view_patterns import is_on_any_view
@@ -65,6 +66,7 @@ class PolicyAdmin(PublishingAdmin):
         if preview.is_asked_for(request) and (edited := self._edited(request, object_id)) is not None:
             return preview.preview_response(self, request, edited)
         context = {**(extra_context or {}), "may_preview": self._may_be_previewed, "preview_button": preview.BUTTON}
+        context["effect"] = effect_of(self.model, object_id)
         with self._attributed(request):
             return super().changeform_view(request, object_id, form_url, context)
 

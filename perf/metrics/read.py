@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +26,11 @@ class Statistics:
     counts: Counter[str]
     points: list[tuple[int, Counter[str]]] = field(default_factory=list)
 
+    @property
+    def minutes_per_point(self) -> int:
+        """How many minutes one of ``points`` stands for."""
+        return max(1, self.minutes // MOST_POINTS)
+
     def sum(self, prefix: str, suffix: str = "") -> int:
         """The sum of all fields that begin and end so."""
         return sum(n for name, n in self.counts.items() if name.startswith(prefix) and name.endswith(suffix))
@@ -37,24 +42,42 @@ class Statistics:
 
 def read_statistics(window: str, now: float | None = None) -> Statistics:
     """Read a window of `WINDOWS` that ends at Unix time ``now``. Raises `StoreUnavailable`."""
-    minutes = WINDOWS[window]
+    return read_windows([window], now)[window]
+
+
+def read_windows(windows: Iterable[str], now: float | None = None) -> dict[str, Statistics]:
+    """Read several windows of `WINDOWS` that end at Unix time ``now``, each minute once. Raises `StoreUnavailable`."""
     last = int((time.time() if now is None else now) // 60)
-    per_point = max(1, minutes // MOST_POINTS)
-    statistics = Statistics(minutes, Counter())
-    for start in range(last - minutes + 1, last + 1, _BATCH):
+    found = {window: Statistics(WINDOWS[window], Counter()) for window in windows}
+    first = last - max(statistics.minutes for statistics in found.values()) + 1
+    for start in range(first, last + 1, _BATCH):
         batch = range(start, min(start + _BATCH, last + 1))
         for minute, counts in zip(batch, _read_minutes(batch), strict=True):
-            statistics.counts.update(counts)
-            point = minute - (minute - (last - minutes + 1)) % per_point
-            if not statistics.points or statistics.points[-1][0] != point * 60:
-                statistics.points.append((point * 60, Counter()))
-            statistics.points[-1][1].update(counts)
-    return statistics
+            for statistics in found.values():
+                _add_minute(statistics, minute, counts, last)
+    return found
+
+
+def _add_minute(statistics: Statistics, minute: int, counts: Counter[str], last: int) -> None:
+    """Add a minute's counts, if it is one of the window's, which ends with the minute ``last``."""
+    place = minute - (last - statistics.minutes + 1)
+    if place < 0:
+        return
+    statistics.counts.update(counts)
+    point = minute - place % statistics.minutes_per_point
+    if not statistics.points or statistics.points[-1][0] != point * 60:
+        statistics.points.append((point * 60, Counter()))
+    statistics.points[-1][1].update(counts)
+
+
+def ranking_begins(window: str, now: float | None = None) -> int:
+    """The Unix time from which `read_ranking` counts: the ranking is kept by the hour."""
+    return (int((time.time() if now is None else now) // 3600) - _hours(window)) * 3600
 
 
 def read_ranking(window: str, most: int = 10, now: float | None = None) -> list[tuple[str, int]]:
     """The clients blocked most often, with how often; whole hours. Raises `StoreUnavailable`."""
-    hours = max(1, WINDOWS[window] // 60)
+    hours = _hours(window)
     last = int((time.time() if now is None else now) // 3600)
 
     def ask(client: Any) -> list[Any]:
@@ -73,17 +96,30 @@ def read_ranking(window: str, most: int = 10, now: float | None = None) -> list[
 
 def latencies(counts: Mapping[str, int]) -> dict[str, dict[str, float | int | None]]:
     """Percentiles per route, in milliseconds."""
+    return {route: _percentiles(histogram) for route, histogram in sorted(_histograms(counts).items())}
+
+
+def latency(counts: Mapping[str, int]) -> dict[str, float | int | None]:
+    """Percentiles of all routes together, in milliseconds."""
+    return _percentiles(sum(_histograms(counts).values(), Counter()))
+
+
+def _histograms(counts: Mapping[str, int]) -> dict[str, Counter[int]]:
+    """By route, requests by the number of their latency's bucket."""
     buckets: dict[str, Counter[int]] = defaultdict(Counter)
     for route, by_bucket in by_name(counts, "latency").items():
         for bucket, count in by_bucket.items():
             buckets[route][int(bucket)] += count
-    return {
-        route: {
-            "count": sum(histogram.values()),
-            **{name: _milliseconds(percentile(histogram, share)) for name, share in _PERCENTILES.items()},
-        }
-        for route, histogram in sorted(buckets.items())
-    }
+    return buckets
+
+
+def _percentiles(histogram: Mapping[int, int]) -> dict[str, float | int | None]:
+    shares = {name: _milliseconds(percentile(histogram, share)) for name, share in _PERCENTILES.items()}
+    return {"count": sum(histogram.values()), **shares}
+
+
+def _hours(window: str) -> int:
+    return max(1, WINDOWS[window] // 60)
 
 
 _PERCENTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}

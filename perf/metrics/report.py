@@ -15,13 +15,12 @@ from rq import Worker
 from perf.gate.keeper import flush_notes
 from perf.gate.store import StoreUnavailable, store
 from perf.jobs.policy import total_capacity
+from perf.metrics.outcomes import CacheCounts, RequestCounts
 from perf.metrics.read import Statistics, latencies, read_ranking, read_statistics
 from perf.models import CachePolicy, Job, RateLimitPolicy
 from perf.policies.revisions import head_number
 
 log = logging.getLogger(__name__)
-
-_FORWARDED = ("miss", "refresh", "wait", "unstorable")
 
 
 def performance_report(window: str) -> dict[str, Any]:
@@ -93,15 +92,13 @@ def _cache(statistics: Statistics) -> dict[str, Any]:
 
 
 def _cache_counts(events: Counter[str]) -> dict[str, Any]:
-    hits, stale = events["hit"], events["stale"]
-    misses = sum(events[name] for name in _FORWARDED)
-    total = hits + stale + misses
+    counts = CacheCounts.of(events)
     return {
-        "hits": hits,
-        "misses": misses,
-        "stale": stale,
-        "total": total,
-        "hit_rate": round((hits + stale) / total, 4) if total else 0.0,
+        "hits": counts.fresh,
+        "misses": counts.misses,
+        "stale": counts.stale,
+        "total": counts.total,
+        "hit_rate": round(counts.hit_rate or 0.0, 4),
     }
 
 
@@ -125,13 +122,11 @@ def _limits(statistics: Statistics, ranking: list[tuple[str, int]]) -> dict[str,
 
 
 def _point(at: int, counts: Counter[str]) -> dict[str, int]:
-    def cache(*events: str) -> int:
-        return sum(n for name, n in counts.items() if name.startswith("cache:") and name.rpartition(":")[2] in events)
-
+    requests = RequestCounts.of(counts)
     return {
         "time": at,
-        "requests": counts["request:allowed"] + counts["request:blocked"] + counts["rule:blocked"],
-        "blocked": counts["request:blocked"] + counts["rule:blocked"],
-        "hits": cache("hit", "stale"),
-        "misses": cache(*_FORWARDED),
+        "requests": requests.total,
+        "blocked": requests.refused,
+        "hits": requests.cache.hits,
+        "misses": requests.cache.misses,
     }
