@@ -80,7 +80,8 @@ class TestMetrics:
             for counts in (lambda m: m["api_cache"], lambda m: m["api_cache"]["by_policy"]["network"]):
                 assert {name: counts(after)[name] - counts(before)[name] for name in expected} == expected
             assert after["rate_limiting"]["total"] - before["rate_limiting"]["total"] >= 10
-            allowed = [m["rate_limiting"]["by_policy"].get("default", {"allowed": 0})["allowed"] for m in (before, after)]
+            by_policy = [report["rate_limiting"]["by_policy"] for report in (before, after)]
+            allowed = [policies.get("default", {"allowed": 0})["allowed"] for policies in by_policy]
             assert allowed[1] - allowed[0] == 10
         assert after["api_cache"]["hit_rate"] == pytest.approx(
             (after["api_cache"]["hits"] + after["api_cache"]["stale"]) / after["api_cache"]["total"], abs=0.001
