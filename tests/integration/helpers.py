@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, Permission
+from django.test import Client
 from django_redis import get_redis_connection
 from redis.cluster import RedisCluster
 from rest_framework.test import APIClient
@@ -37,6 +38,15 @@ def given_user(name: str = "alice", *roles: str, **fields: Any) -> Any:
     user = get_user_model().objects.create_user(username=name, password="correct horse battery", **fields)
     user.groups.set([Group.objects.get_or_create(name=role)[0] for role in roles])
     return get_user_model().objects.get(pk=user.pk)
+
+
+def staff_with(*permissions: str) -> Client:
+    """A browser in which somebody of the staff is signed in who has these permissions, such as view_cachepolicy."""
+    user = given_user(f"staff-{get_user_model().objects.count()}", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    client = Client()
+    client.force_login(user)
+    return client
 
 
 def client_for(user: Any = None, **headers: str) -> APIClient:

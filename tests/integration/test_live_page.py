@@ -9,7 +9,6 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -22,7 +21,15 @@ from perf.gate.labels import open_label, seal_label
 from perf.metrics.read import WINDOWS, latency, read_statistics, read_windows
 from perf.metrics.report import performance_report
 from perf.models import AccessRule, CachePolicy, Job, JobPolicy, RateLimitPolicy
-from tests.integration.helpers import client_for, given_cache_policy, given_limit, given_user, settle, statuses
+from tests.integration.helpers import (
+    client_for,
+    given_cache_policy,
+    given_limit,
+    given_user,
+    settle,
+    staff_with,
+    statuses,
+)
 from tests.integration.test_policy_admin import form_of
 from tests.integration.test_store_failure import frozen_redis
 
@@ -35,14 +42,6 @@ pytestmark = pytest.mark.urls("tests.integration.admin_and_site")
 def admin() -> Client:
     client = Client()
     client.force_login(given_user("root", is_staff=True, is_superuser=True))
-    return client
-
-
-def staff_with(*permissions: str) -> Client:
-    user = given_user("staff", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(content_type__app_label="perf", codename__in=permissions))
-    client = Client()
-    client.force_login(user)
     return client
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.contrib.auth.models import Permission
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
@@ -15,7 +14,7 @@ from perf.models import CachePolicy, RateLimitPolicy, Revision
 from perf.policies.documents import MAX_BYTES
 from perf.policies.revisions import POLICY_MODELS, head_number
 from perf.policies.transfer import exported
-from tests.integration.helpers import given_limit, given_user
+from tests.integration.helpers import given_limit, given_user, staff_with
 from tests.integration.test_policy_transfer import document_of, some_policies
 
 IMPORT = "admin:perf_revision_import"
@@ -26,15 +25,6 @@ def admin() -> Client:
     """A browser signed in as superuser."""
     client = Client()
     client.force_login(given_user("root", is_staff=True, is_superuser=True))
-    return client
-
-
-def staff_with(*permissions: str) -> Client:
-    """A browser signed in as somebody of the staff who has these permissions."""
-    user = given_user("clerk", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(content_type__app_label="perf", codename__in=permissions))
-    client = Client()
-    client.force_login(user)
     return client
 
 

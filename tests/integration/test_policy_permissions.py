@@ -5,27 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.contrib.auth import get_user_model
-from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
 
 from perf.models import JobPolicy, RateLimitPolicy, Revision
-from tests.integration.helpers import given_cache_policy, given_limit, given_user
+from tests.integration.helpers import given_cache_policy, given_limit, staff_with
 from tests.integration.test_simultaneous_edits import form_on, url_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LIST = "admin:perf_ratelimitpolicy_changelist"
 CHANGE = ["view_ratelimitpolicy", "change_ratelimitpolicy", "add_ratelimitpolicy", "delete_ratelimitpolicy"]
 PUBLISH = "publish_revision"
-
-
-def staff_with(*permissions: str) -> Client:
-    user = given_user(f"clerk-{get_user_model().objects.count()}", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(content_type__app_label="perf", codename__in=permissions))
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 def post_form(client: Client, url: str, **fields: Any) -> Any:

@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -24,6 +23,7 @@ from tests.integration.helpers import (
     given_limit,
     given_user,
     settle,
+    staff_with,
     statuses,
     undisturbed,
 )
@@ -360,14 +360,6 @@ def test_without_redis_the_matching_is_explained_all_the_same(admin: Client, fro
     assert deciding(page.context["trial"]) == {"open"}
     assert page.context["verdict"] == "Allowed while Redis is away."
     assert page_of(admin, "/api/counter").context["verdict"] == "Refused while Redis is away by closed: 503."
-
-
-def staff_with(*permissions: str) -> Client:
-    user = given_user("staff", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 def test_only_who_may_see_rate_limit_policies_may_try() -> None:
