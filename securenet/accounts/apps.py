@@ -12,6 +12,7 @@ class AccountsConfig(AppConfig):
     verbose_name = _("Accounts")
 
     def ready(self) -> None:
-        from securenet.accounts import schema, signals  # noqa: F401  (the schema registers itself)
+        from securenet import checks  # noqa: F401  (registers itself, as the schema does)
+        from securenet.accounts import schema, signals  # noqa: F401
 
         signals.connect()
