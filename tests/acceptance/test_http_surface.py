@@ -254,7 +254,7 @@ class TestOperators:
         hits = [
             sample.value
             for sample in families["securenet_cache_lookups"].samples
-            if sample.labels == {"policy": "network", "result": "hits"}
+            if sample.labels == {"policy": "network", "result": "hit"}
         ]
         assert hits and hits[0] >= 1
 
