@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ PAGE = ROOT / "docs" / "tutorial.md"
 PASSWORD = "correct-horse-7"
 BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 ANYTHING = "…"
+LONGEST_SECONDS = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,9 @@ class Shell:
             stderr=subprocess.STDOUT,
             text=True,
         )
+        self._watchdog = threading.Timer(LONGEST_SECONDS, self._bash.kill)  # the page waits for jobs in loops
+        self._watchdog.daemon = True
+        self._watchdog.start()
 
     def run(self, command: str) -> list[str]:
         """The lines that a command prints."""
@@ -72,6 +77,7 @@ class Shell:
 
     def close(self) -> None:
         """End it."""
+        self._watchdog.cancel()
         self._bash.kill()
         self._bash.wait(10)
 
