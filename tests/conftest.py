@@ -23,7 +23,8 @@ from tests.servers.redis import redis_server
 
 
 def pytest_configure() -> None:
-    """Passwords of tests need no protection, and thousands of rounds of hashing would be most of their time."""
+    """What takes time and protects nothing here: rounds of hashing, and reading all static files for each client."""
+    settings.WHITENOISE_AUTOREFRESH = True
     names = ("MD5", "PBKDF2", "PBKDF2SHA1")
     if os.environ.get("SECURENET_TEST_REDIS") == "cluster":
         settings.PERF_CACHE_SHARDS = 16  # as the settings have it for such a REDIS_URL
