@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -51,7 +50,7 @@ class Shell:
         self._bash = subprocess.Popen(
             ["bash", "--norc"],
             cwd=folder,
-            env={**os.environ, **environment},
+            env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -99,7 +98,7 @@ def shell(site: SecureNet, tmp_path: Path) -> Iterator[Shell]:
     python = clone / ".venv" / "bin" / "python"
     python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
     python.chmod(0o755)
-    shell = Shell(clone, {"SECURENET_DATA_DIR": str(site.data_dir), "TZ": "UTC"})
+    shell = Shell(clone, {**site.environment, "TZ": "UTC"})
     yield shell
     shell.close()
 
