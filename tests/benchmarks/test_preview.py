@@ -43,7 +43,7 @@ def test_recording_and_preview() -> None:
         with override_settings(PERF_TRAFFIC_SHARE=0.0):
             client.get("/api/counter")
 
-    rows = in_turns({"recorded": recording, "not recorded": not_recording}, rounds=21, requests=200)
+    rows = in_turns({"recorded": recording, "not recorded": not_recording}, rounds=61, requests=200)
     settle()
     on, off = rows["recorded"], rows["not recorded"]
 
