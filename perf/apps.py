@@ -5,7 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
+from django.core.exceptions import ImproperlyConfigured
 from django.db.models.signals import post_migrate
 from django.utils.module_loading import autodiscover_modules
 from django.utils.translation import gettext_lazy as _
@@ -22,6 +23,16 @@ class PerfConfig(AppConfig):
     name = "perf"
     verbose_name = _("Performance policies")
     default_auto_field = "django.db.models.BigAutoField"
+
+    def import_models(self) -> None:
+        """Say what is missing, before models and admin fail over it.
+
+        Raises:
+            ImproperlyConfigured: django_rq is not installed.
+        """
+        if not apps.is_installed("django_rq"):
+            raise ImproperlyConfigured('perf needs django-rq: put "django_rq" into INSTALLED_APPS, after "perf".')
+        super().import_models()
 
     def ready(self) -> None:
         from perf import checks  # noqa: F401  (registers itself)

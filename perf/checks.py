@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, cast
 
 from django.apps import apps
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from rest_framework.settings import api_settings
 
-from perf.conf import DEFAULTS, setting
+from perf.conf import DEFAULTS, MIDDLEWARE, setting
+from perf.throttling import PolicyThrottle
 
 
 @register(Tags.caches)
@@ -22,7 +25,8 @@ def check_cache_backend(**_: Any) -> list[CheckMessage]:
         return [
             Error(
                 f"CACHES[{alias!r}] is {configured['BACKEND']}; perf needs django-redis.",
-                hint='Set "BACKEND": "django_redis.cache.RedisCache".',
+                hint='Set "BACKEND": "django_redis.cache.RedisCache", or call perf.conf.configure at the end of the '
+                "settings.",
                 id="perf.E002",
             )
         ]
@@ -80,12 +84,12 @@ def check_settings(**_: Any) -> list[CheckMessage]:
 @register()
 def check_middleware(**_: Any) -> list[CheckMessage]:
     """Without the middleware there are no headers and no latencies."""
-    if "perf.middleware.PerformanceMiddleware" in settings.MIDDLEWARE:
+    if MIDDLEWARE in settings.MIDDLEWARE:
         return []
     return [
         Warning(
             "PerformanceMiddleware is not installed: responses carry no Cache-Status and no RateLimit fields.",
-            hint='Put "perf.middleware.PerformanceMiddleware" first in MIDDLEWARE.',
+            hint=f'Put "{MIDDLEWARE}" first in MIDDLEWARE.',
             id="perf.W002",
         )
     ]
@@ -104,3 +108,42 @@ def check_order_of_apps(**_: Any) -> list[CheckMessage]:
             id="perf.E004",
         )
     ]
+
+
+@register()
+def check_queues(**_: Any) -> list[CheckMessage]:
+    """Jobs need a queue of RQ."""
+    if getattr(settings, "RQ_QUEUES", None):
+        return []
+    return [
+        Error(
+            "RQ_QUEUES is not set: no job can be handed over, and `manage.py rqworker` has nothing to serve.",
+            hint='Set RQ_QUEUES = {"default": {"URL": "redis://…", "SERIALIZER": "json"}}.',
+            id="perf.E006",
+        )
+    ]
+
+
+@register()
+def check_rest_framework(**_: Any) -> list[CheckMessage]:
+    """Policies of the admin limit a DRF view only through the throttle."""
+    messages = list[CheckMessage]()
+    if not apps.is_installed("rest_framework"):
+        messages.append(
+            Warning(
+                "rest_framework is not in INSTALLED_APPS: its pages for browsers have no templates.",
+                hint='Put "rest_framework" into INSTALLED_APPS.',
+                id="perf.W004",
+            )
+        )
+    throttles = cast("Sequence[type]", api_settings.DEFAULT_THROTTLE_CLASSES)  # the stubs have the names
+    if not any(issubclass(throttle, PolicyThrottle) for throttle in throttles):
+        messages.append(
+            Warning(
+                "DRF's default throttles are without PolicyThrottle: rate-limit policies reach only the views that "
+                "name it themselves.",
+                hint='Put "perf.throttling.PolicyThrottle" into REST_FRAMEWORK["DEFAULT_THROTTLE_CLASSES"].',
+                id="perf.W005",
+            )
+        )
+    return messages

@@ -1,10 +1,12 @@
 """Every setting of perf: name, default, unit. Read through ``conf.setting("NAME")``, never from Django's settings.
 
-Django's ``override_settings`` works; system checks are in ``checks.py``.
+Django's ``override_settings`` works; system checks are in ``checks.py``. `configure` writes Django's own settings for
+a project that is new to perf.
 """
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping
 from typing import Any, Final
 
 from django.conf import settings
@@ -78,6 +80,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     "IDEMPOTENCY_SECONDS": 24 * 3600,
 }
 
+MIDDLEWARE: Final = "perf.middleware.PerformanceMiddleware"
 
 _known: dict[str, Any] = {}
 
@@ -100,3 +103,35 @@ def _forget(setting: str, **_: Any) -> None:
 
 # Sent by `override_settings` and by pytest-django's `settings`.
 setting_changed.connect(_forget, dispatch_uid="perf.conf")
+
+
+def configure(namespace: MutableMapping[str, Any], *, redis: str) -> None:
+    """Write into a settings module what perf needs of Django, DRF and RQ, and leave what stands there already.
+
+    To be called at the end of the module, as ``configure(globals(), redis="redis://127.0.0.1:6379/0")``. Sets the
+    cache that perf uses, the queue ``default``, the middleware, and DRF's throttle and exception handler.
+
+    Args:
+        namespace: the settings so far.
+        redis: URL of one Redis server. For Sentinel and Cluster write ``CACHES`` and ``RQ_QUEUES`` yourself.
+    """
+    alias = namespace.get("PERF_CACHE_ALIAS", DEFAULTS["CACHE_ALIAS"])
+    cache = {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": redis,
+        # Seconds. No request is to wait for a Redis that does not answer.
+        "OPTIONS": {"SOCKET_CONNECT_TIMEOUT": 0.5, "SOCKET_TIMEOUT": 0.5},
+    }
+    namespace["CACHES"] = {alias: cache, **namespace.get("CACHES", {})}
+    if alias != "default":  # Django wants one of that name
+        namespace["CACHES"].setdefault("default", cache)
+    namespace.setdefault("RQ_QUEUES", {"default": {"URL": redis, "SERIALIZER": "json"}})
+    namespace["REST_FRAMEWORK"] = {
+        "DEFAULT_THROTTLE_CLASSES": ["perf.throttling.PolicyThrottle"],
+        "EXCEPTION_HANDLER": "perf.api.exceptions.exception_handler",
+        **namespace.get("REST_FRAMEWORK", {}),
+    }
+    middleware = list(namespace.get("MIDDLEWARE", []))
+    if MIDDLEWARE not in middleware:
+        middleware.insert(0, MIDDLEWARE)
+    namespace["MIDDLEWARE"] = middleware
