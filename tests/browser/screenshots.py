@@ -67,6 +67,17 @@ def at(path: str) -> Callable[[Page], Page]:
     return opened
 
 
+def first_of(path: str) -> Callable[[Page], Page]:
+    """The page that the first row of a list leads to."""
+
+    def opened(page: Page) -> Page:
+        page.goto(path)
+        page.locator("main tbody tr").first.get_by_role("link").first.click()
+        return page
+
+    return opened
+
+
 PICTURES: dict[str, Callable[[Page], Page]] = {
     "policy-form": policy_form,
     "preview": preview,
@@ -74,8 +85,10 @@ PICTURES: dict[str, Callable[[Page], Page]] = {
     "dashboard": at("/"),
     "policies": at("/admin/perf/ratelimitpolicy/"),
     "try-it": at("/admin/perf/try-it/?method=GET&path=%2Fapi%2Fdashboard%2Fcached&who=role&roles=soc_analyst"),
-    "findings": at("/admin/security/finding/"),
-    "assets": at("/admin/network/asset/"),
+    "findings": at("/findings"),
+    "finding": first_of("/findings"),
+    "assets": at("/assets"),
+    "scan": first_of("/scans"),
     "log-events": at("/admin/logs/logevent/"),
     "jobs": at("/admin/perf/job/"),
     "queues": at("/admin/django_rq/dashboard/"),
