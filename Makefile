@@ -1,7 +1,7 @@
 # SecureNet: everything starts here. `make` lists the targets; each works in a fresh clone.
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test test-postgres test-cluster test-browser screenshots docs chaos bench lint format types migrations deploy-check check lock clean
+.PHONY: help install run restart demo test test-postgres test-cluster test-browser screenshots docs chaos bench lint format types migrations deploy-check check lock clean
 
 # The Python that makes .venv: the first that is new enough, else the first there is, which will say what is wrong.
 PYTHON ?= $(shell for python in python3 python3.11 python3.12 python3.13 python3.14 python; do \
@@ -22,7 +22,8 @@ POSTGRES_TESTS := $(filter-out $(foreach name,cache_freshness cache_identity cac
 	cache_traps_origin cache_traps_store client_floods drf_conventions exact_limits limit_algorithms limited_callables \
 	rate_limits redis_topologies response_cache store_failure,\
 	tests/integration/test_$(name).py),$(wildcard tests/integration/test_*.py)) \
-	$(filter-out $(foreach name,bad_input http_surface install monitoring response_headers run run_topologies tutorial, \
+	$(filter-out $(foreach name,bad_input http_surface install monitoring package response_headers \
+	rolling_restart run run_topologies tutorial, \
 	tests/acceptance/test_$(name).py),$(wildcard tests/acceptance/test_*.py))
 # More arguments for pytest: make test ARGS="tests/unit -k sliding"
 ARGS ?=
@@ -41,6 +42,9 @@ install:  ## make .venv with the pinned packages (at once, when nothing has chan
 
 run: install  ## start SecureNet (PORT, REDIS_URL, DATABASE_URL, SECURENET_DATA_DIR, WEB_WORKERS, JOB_WORKERS …)
 	@exec $(VENV) -m securenet.run --with-parent
+
+restart: install  ## replace the processes of the SecureNet that runs here, without failing a request
+	@$(VENV) -m securenet.run --restart
 
 demo: install  ## send demonstration traffic to a SecureNet that runs
 	@exec $(VENV) manage.py demo_traffic

@@ -59,6 +59,22 @@ def lock_data_dir(data_dir: Path) -> int:
     return lock
 
 
+def owner_of(data_dir: Path) -> int | None:
+    """The process that runs SecureNet on the data folder; None: nobody does."""
+    try:
+        lock = os.open(data_dir / "run.lock", os.O_RDWR)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return int(os.read(lock, 32))
+    else:
+        return None
+    finally:
+        os.close(lock)
+
+
 def check_port(host: str, port: int) -> None:
     """See that the web server will be able to listen on ``host`` and ``port``.
 

@@ -1,4 +1,4 @@
-"""Starts SecureNet's processes in order, keeps them alive, and stops them in reverse.
+"""Starts SecureNet's processes in order, keeps them alive, replaces them when asked to, and stops them in reverse.
 
 Either all of them run (or are being restarted, which is said), or none does: every way out of `run` ends in `_stop`.
 """
@@ -7,16 +7,19 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from socket import socket
 
-from securenet.run import lifeline, preflight
+from securenet.run import lifeline, listener, preflight, rolling
 from securenet.run.child import Child
 from securenet.run.config import PROJECT_DIR, RunConfig
+from securenet.run.draining import HAND_OVER
 from securenet.run.logs import cut_long_logs
 from securenet.run.messages import READY, CannotRun, complain, log_excerpt, say
-from securenet.run.readiness import NotReady, Ready, readiness
+from securenet.run.readiness import NotReady, Ready, readiness, registered_workers
 from securenet.run.redis_server import RedisServer
 from securenet.run.restart import RestartPolicy
 from securenet.run.service import Service
@@ -48,6 +51,9 @@ class Supervisor:
         self.services: list[Service] = []
         self.workers: list[Service] = []
         self.web: Service | None = None
+        self.listening: list[socket] = []
+        self.turnout = rolling.Turnout()
+        self.leaving: list[Child] = []  # replaced; they finish what they have begun
         self.steps: list[Child] = []
         self.first_start: Child | None = None
 
@@ -79,13 +85,11 @@ class Supervisor:
         preflight.check_port(config.host, config.port)
         self._start_redis()
         say("Preparing the database, static files and first-time setup …")
-        self._run_step("preparation", "-m", "securenet.run.prepare")
+        self._run_step("preparation", "securenet.run.prepare", verb="started")
         say(f"Starting the web server ({config.web_workers} processes) and {config.job_workers} job workers …")
-        self.web = self._supervise(self._python("web server", "web", "-m", "securenet.run.web"), VITAL)
-        self.workers = [
-            self._supervise(self._manage(f"job worker {number}", f"worker-{number}", "rqworker"), VITAL)
-            for number in range(1, config.job_workers + 1)
-        ]
+        self.listening = listener.listen(config.host, config.port, config.web_workers)
+        self.web = self._supervise(self._new_web_server())
+        self.workers = [self._supervise(self._new_worker(number)) for number in range(1, config.job_workers + 1)]
         self._await_readiness()
         for worker in self.workers:
             worker.policy = PATIENT
@@ -115,39 +119,50 @@ class Supervisor:
             self.wakeup.wait(0.01)
         self.services.append(Service(server.child, server.launch, VITAL, server.log_path))
 
-    def _run_step(self, name: str, *arguments: str) -> None:
-        step = self._python(name, None, *arguments)
+    def _run_step(self, name: str, *arguments: str, verb: str) -> None:
+        step = self._python(name, None, "-m", *arguments)
         self.steps.append(step)
         step.start()
         while step.is_running:
-            self.wakeup.wait(1.0)
+            self._wait(1.0)
         if step.poll() != 0:
-            raise CannotRun(f"SecureNet was not started: the {name} failed ({step.how_it_ended()}), see above.")
+            raise CannotRun(f"SecureNet was not {verb}: the {name} failed ({step.how_it_ended()}), see above.")
 
-    def _supervise(self, child: Child, policy: RestartPolicy) -> Service:
-        service = Service(child, child.start, policy, child.log or Path(os.devnull))
-        child.start()
+    def _supervise(self, service: Service) -> Service:
+        service.launch()
         self.services.append(service)
         return service
+
+    def _new_web_server(self) -> Service:
+        inherits = [self.turnout.descriptor, *(listening.fileno() for listening in self.listening)]
+        variables = {**listener.described(self.listening), **self.turnout.variables}
+        child = self._python("web server", "web", "-m", "securenet.run.web", variables=variables)
+        return self._service(child, partial(child.start, inherits))
+
+    def _new_worker(self, number: int) -> Service:
+        child = self._manage(f"job worker {number}", f"worker-{number}", "rqworker")
+        return self._service(child, child.start)
+
+    def _service(self, child: Child, launch: Callable[[], None]) -> Service:
+        return Service(child, launch, VITAL, child.log or Path(os.devnull))
 
     def _manage(self, name: str, log: str, command: str) -> Child:
         return self._python(name, log, "-m", "securenet.run.tethered", str(PROJECT_DIR / "manage.py"), command)
 
-    def _python(self, name: str, log: str | None, *arguments: str) -> Child:
+    def _python(self, name: str, log: str | None, *arguments: str, variables: Mapping[str, str] | None = None) -> Child:
         return Child(
             name,
             [sys.executable, *arguments],
             log=self.config.log_dir / f"{log}.log" if log else None,
-            environment=self.config.child_environment(self.redis_url),
+            environment={**self.config.child_environment(self.redis_url), **(variables or {})},
             directory=PROJECT_DIR,
         )
 
     def _await_readiness(self) -> None:
         deadline = time.monotonic() + READY_WITHIN
         while True:
-            self._tend()
             pids = [worker.child.pid for worker in self.workers]
-            match readiness(self.config, self.config.jobs_redis_url or self.redis_url, pids):
+            match readiness(self.config, self._jobs_redis_url, pids):
                 case Ready():
                     return
                 case NotReady(reason) if time.monotonic() > deadline:
@@ -156,7 +171,11 @@ class Supervisor:
                         f"SecureNet is not ready after {READY_WITHIN:g} s: {reason}.\n"
                         + "\n".join(log_excerpt(log) for log in logs)
                     )
-            self.wakeup.wait(0.1)
+            self._wait(0.1)
+
+    @property
+    def _jobs_redis_url(self) -> str:
+        return self.config.jobs_redis_url or self.redis_url
 
     # Running
 
@@ -165,6 +184,9 @@ class Supervisor:
         while True:
             self._tend()
             self._see_to_first_start()
+            if self.wakeup.is_restart_requested:
+                self.wakeup.is_restart_requested = False
+                self._replace_all()
             now = time.monotonic()
             if now >= logs_due:
                 cut_long_logs(self.config.log_dir)
@@ -176,7 +198,50 @@ class Supervisor:
         now = time.monotonic()
         for service in self.services:
             service.tend(now)
+        for child in [child for child in self.leaving if not child.is_running]:
+            child.kill_group()
+            self.leaving.remove(child)
         self._bury_adopted()
+
+    def _wait(self, seconds: float) -> None:
+        """Let ``seconds`` pass, or less, and see that everything runs."""
+        self.wakeup.wait(seconds)
+        self._tend()
+
+    # Restarting
+
+    def _replace_all(self) -> None:
+        """Replace the web server and each job worker, one after another; what cannot be replaced stays."""
+        say("Restarting: preparing the database and static files …")
+        try:
+            self._run_step("preparation", "securenet.run.prepare", verb="restarted")
+        except CannotRun as error:
+            complain(str(error))
+            return
+        new_web = self._new_web_server()
+        done = [
+            self._replace(
+                self.web,
+                new_web,
+                lambda: self.turnout.workers_of(new_web.child.pid) >= self.config.web_workers,
+                HAND_OVER,
+            )
+            if self.web
+            else True
+        ]
+        for number, worker in enumerate(self.workers, start=1):
+            new = self._new_worker(number)
+            done.append(self._replace(worker, new, partial(self._is_on_duty, new.child), signal.SIGTERM))
+        say("SecureNet has been restarted." if all(done) else "SecureNet goes on with what could not be replaced.")
+
+    def _is_on_duty(self, worker: Child) -> bool:
+        return worker.pid in registered_workers(self._jobs_redis_url)
+
+    def _replace(self, service: Service, new: Service, is_ready: Callable[[], bool], farewell: signal.Signals) -> bool:
+        old = rolling.replace(service, new, is_ready=is_ready, farewell=farewell, within=READY_WITHIN, wait=self._wait)
+        if old is not None:
+            self.leaving.append(old)
+        return old is not None
 
     def _see_to_first_start(self) -> None:
         if self.first_start is not None and not self.first_start.is_running:
@@ -204,6 +269,7 @@ class Supervisor:
     def _children(self) -> Iterator[Child]:
         yield from self.steps
         yield from (service.child for service in self.services)
+        yield from self.leaving
         if self.redis is not None:
             yield self.redis.child
         if self.first_start is not None:
@@ -214,7 +280,7 @@ class Supervisor:
     def _stop(self) -> None:
         """Stop workers, then the web server, then Redis; then whatever is left below this process."""
         helpers = [*self.steps, *([self.first_start] if self.first_start else [])]
-        self._stop_children([*helpers, *(worker.child for worker in self.workers)])
+        self._stop_children([*helpers, *self.leaving, *(worker.child for worker in self.workers)])
         self._stop_children([self.web.child] if self.web else [])
         if self.redis is not None:
             self._stop_children([self.redis.child])

@@ -14,6 +14,10 @@ from types import FrameType
 SAME_REQUEST = 1.0
 
 
+# What asks for every web server and job worker to be replaced.
+RESTART = signal.SIGUSR2
+
+
 class StopRequested(Exception):
     """Somebody pressed Ctrl-C or sent SIGTERM."""
 
@@ -24,16 +28,18 @@ class Wakeup:
     def __init__(self) -> None:
         self.stop_requested_at: float | None = None
         self.is_hurried = False
+        self.is_restart_requested = False
         self._reader, self._writer = socket.socketpair()
         self._reader.setblocking(False)
         self._writer.setblocking(False)
 
     def install(self) -> None:
-        """Listen to SIGINT, SIGTERM, SIGHUP (unless ignored, as under nohup) and SIGCHLD."""
+        """Listen to SIGINT, SIGTERM, SIGHUP (unless ignored, as under nohup), `RESTART` and SIGCHLD."""
         signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
         for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if signum is not signal.SIGHUP or signal.getsignal(signum) is not signal.SIG_IGN:
                 signal.signal(signum, self._request_stop)
+        signal.signal(RESTART, self._request_restart)
         signal.signal(signal.SIGCHLD, lambda signum, frame: None)
 
     def _request_stop(self, signum: int, frame: FrameType | None) -> None:
@@ -42,6 +48,9 @@ class Wakeup:
             self.stop_requested_at = now
         elif signum == signal.SIGINT and now - self.stop_requested_at > SAME_REQUEST:
             self.is_hurried = True
+
+    def _request_restart(self, signum: int, frame: FrameType | None) -> None:
+        self.is_restart_requested = True
 
     def wait(self, seconds: float) -> None:
         """Wait for ``seconds`` at most; returns early when a child has ended.
