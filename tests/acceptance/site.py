@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 
 from securenet.run.config import PROJECT_DIR
+from tests.acceptance.shell import Shell
 from tests.servers.ports import free_port
 from tests.servers.postgres import own_database
 from tests.servers.securenet import SecureNet, securenet, until
@@ -32,22 +33,8 @@ class Site:
         self.url_b = url_b
         self.password = PASSWORD
         self.database = database
+        self._shell: Shell | None = None
         self._tokens: dict[str, tuple[float, str]] = {}
-
-    def manage(self, *arguments: str, stdin: str = "") -> str:
-        """Run ``manage.py`` on the site's data; returns what it prints."""
-        done = subprocess.run(
-            [sys.executable, "manage.py", *arguments],
-            cwd=PROJECT_DIR,
-            env=self.environment,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
 
     @property
     def environment(self) -> dict[str, str]:
@@ -62,11 +49,18 @@ class Site:
         }
 
     def shell(self, code: str) -> str:
-        """Run ``code`` in Django's shell on the site's data."""
-        return self.manage("shell", "--no-imports", "--command", code)
+        """Run ``code`` in a Django process on the site's data; returns what it prints."""
+        if self._shell is None:
+            self._shell = Shell(self.environment)
+        return self._shell.run(code)
+
+    def close(self) -> None:
+        """End the process that `shell` has started."""
+        if self._shell is not None:
+            self._shell.close()
 
     def add_user(self, name: str, *roles: str) -> int:
-        """Create a user with these roles, in a process of its own; returns its id."""
+        """Create a user with these roles, outside the web servers; returns its id."""
         made = self.shell(
             "from django.contrib.auth import get_user_model as u; from django.contrib.auth.models import Group as g\n"
             f"user = u().objects.create_user({name!r}, password={PASSWORD!r})\n"
@@ -147,6 +141,7 @@ def running_site(data_dir: Path) -> Iterator[Site]:
             until(lambda: _is_up(site.url_b), 30, lambda: f"exit code {second.poll()}")
             yield site
         finally:
+            site.close()
             second.terminate()
             second.wait(20)
 

@@ -33,5 +33,8 @@ def started_site(data_dir: Path, *, limited: bool = False) -> Iterator[Site]:
     with securenet(data_dir, **environment) as run:
         run.await_ready()
         site = Site(run, run.url, {})
-        site.shell(PEOPLE if limited else f"{PEOPLE}\n{NO_LIMITS}")
-        yield site
+        try:
+            site.shell(PEOPLE if limited else f"{PEOPLE}\n{NO_LIMITS}")
+            yield site
+        finally:
+            site.close()
