@@ -1,7 +1,7 @@
 # SecureNet: everything starts here. `make` lists the targets; each works in a fresh clone.
 
 .DEFAULT_GOAL := help
-.PHONY: help install run restart demo test test-postgres test-cluster test-browser screenshots docs chaos bench lint format types migrations deploy-check check lock clean
+.PHONY: help install run restart demo test test-postgres test-cluster test-browser test-tracing screenshots docs chaos bench lint format types migrations deploy-check check lock clean
 
 # The Python that makes .venv: the first that is new enough, else the first there is, which will say what is wrong.
 PYTHON ?= $(shell for python in python3 python3.11 python3.12 python3.13 python3.14 python; do \
@@ -62,6 +62,12 @@ test-browser: install  ## run the tests that drive a real Chromium (Debian: apt-
 	@$(BROWSER_PACKAGES)
 	@$(VENV) -m pytest tests/browser -m browser $(ARGS)
 
+test-tracing: install  ## run the tests of traces, with OpenTelemetry in an environment of its own
+	@test -x .venv/tracing/bin/python || "$(PYTHON)" -m venv .venv/tracing
+	@.venv/tracing/bin/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes \
+		-r requirements.txt -r requirements-tracing.txt
+	@.venv/tracing/bin/python -m pytest tests/integration/test_tracing.py tests/acceptance/test_tracing.py $(ARGS)
+
 screenshots: install  ## make pictures of the pages, in docs/screenshots (needs Chromium, too)
 	@$(BROWSER_PACKAGES)
 	@$(VENV) -m tests.browser.screenshots $(ARGS)
@@ -112,6 +118,8 @@ lock: install  ## pin every version and hash of all requirements*.in
 		--constraints requirements.txt requirements-browser.in -o requirements-browser.txt
 	@$(VENV) -m uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 \
 		requirements-docs.in -o requirements-docs.txt
+	@$(VENV) -m uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 \
+		--constraints requirements.txt requirements-tracing.in -o requirements-tracing.txt
 
 clean:  ## remove .venv and caches (the data in var/ stay)
 	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis

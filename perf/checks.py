@@ -10,6 +10,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from rest_framework.settings import api_settings
 
+from perf import tracing
 from perf.conf import DEFAULTS, MIDDLEWARE, setting
 from perf.throttling import PolicyThrottle
 
@@ -79,6 +80,20 @@ def check_settings(**_: Any) -> list[CheckMessage]:
         name for name in dir(settings) if name.startswith("PERF_") and name.removeprefix("PERF_") not in DEFAULTS
     ]
     return [Error(f"{name} is no setting of perf.", hint="See perf/conf.py.", id="perf.E003") for name in unknown]
+
+
+@register()
+def check_tracing(**_: Any) -> list[CheckMessage]:
+    """Spans need OpenTelemetry's API."""
+    if not setting("TRACING") or tracing.IS_INSTALLED:
+        return []
+    return [
+        Error(
+            "PERF_TRACING is on, but OpenTelemetry is not installed: nothing is traced.",
+            hint="pip install opentelemetry-sdk, or set PERF_TRACING = False.",
+            id="perf.E007",
+        )
+    ]
 
 
 @register()

@@ -66,6 +66,8 @@ DEFAULTS: Final[dict[str, Any]] = {
     # seconds for which they are kept. Some 200 bytes a request, at most 20,000 requests per five minutes.
     "TRAFFIC_SHARE": 1.0,
     "TRAFFIC_SECONDS": 3600,
+    # Whether requests, exchanges with Redis and jobs are traced with OpenTelemetry (the package opentelemetry-api).
+    "TRACING": False,
     # Seconds between two looks at a Redis that failed.
     "PROBE_SECONDS": 0.25,
     # Jobs waiting or running, all types together.

@@ -10,7 +10,7 @@ from typing import cast
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
-from perf import log_context
+from perf import log_context, tracing
 from perf.conf import setting
 from perf.gate.notes import notes
 from perf.metrics.latency import bucket_of
@@ -38,23 +38,27 @@ class PerformanceMiddleware:
             return self._call_async(request)
         record = _begin(request)
         about = log_context.request_id.set(record.request_id)
+        response: HttpResponseBase | None = None
         try:
             response = cast(HttpResponseBase, self.get_response(request))
         finally:
             _end(record)
             log_context.request_id.reset(about)
+            _end_span(request, record, response)
         _finish(request, record, response)
         return response
 
     async def _call_async(self, request: HttpRequest) -> HttpResponseBase:
         record = _begin(request)
         about = log_context.request_id.set(record.request_id)
+        response: HttpResponseBase | None = None
         try:
             response = await cast(Awaitable[HttpResponseBase], self.get_response(request))
         finally:
             if record.on_finish:
                 await sync_to_async(_end, thread_sensitive=False)(record)
             log_context.request_id.reset(about)
+            _end_span(request, record, response)
         _finish(request, record, response)
         return response
 
@@ -68,7 +72,14 @@ def _begin(request: HttpRequest) -> RequestRecord:
     given = request.headers.get("X-Request-ID", "")
     if _REQUEST_ID.fullmatch(given):
         record.request_id = given
+    if tracing.is_on():
+        record.span = tracing.begin_request(request)
     return record
+
+
+def _end_span(request: HttpRequest, record: RequestRecord, response: HttpResponseBase | None) -> None:
+    if record.span is not None:
+        tracing.end_request(record.span, request, response, record.request_id)
 
 
 def _end(record: RequestRecord) -> None:

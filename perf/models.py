@@ -479,6 +479,8 @@ class Job(models.Model):
     unique_key = models.CharField(max_length=64, null=True)
     idempotency_key = models.CharField(max_length=64, null=True)
     fingerprint = models.CharField(max_length=64, blank=True)
+    # With a default in the database, so that processes of an older version can still submit beside the new one's.
+    trace_parent = models.CharField(max_length=55, blank=True, db_default="")
 
     class Meta:
         ordering = ["-submitted_at", "-id"]

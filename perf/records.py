@@ -14,6 +14,7 @@ from typing import Any
 from django.http import HttpRequest
 from rest_framework.request import Request
 
+from perf import tracing
 from perf.gate.callers import Caller
 from perf.gate.outcome import CacheAnswer, Outcome, together
 
@@ -36,11 +37,14 @@ class RequestRecord:
     cache_lookup: Any = None
     cache_status: str = ""
     is_warming: bool = False  # made by cache_warm: no traffic, no client's limit
+    span: tracing.RequestSpan | None = None
     on_finish: list[Callable[[], None]] = field(default_factory=list)
 
     def keep(self, outcome: Outcome) -> None:
         """Add what one exchange decided."""
         self.gate_seconds += outcome.seconds
+        if tracing.is_on():
+            tracing.note_exchange(outcome)
         self.outcome = outcome if self.outcome is None else together(self.outcome, outcome)
 
     def take_answer(self) -> CacheAnswer | None:

@@ -168,6 +168,7 @@ PERF_CACHE_NAME = "securenet"
 PERF_CACHE_SHARDS = 16 if isinstance(environment.redis_address(), Cluster) else 1
 # Answers hold paths, never addresses of this server.
 PERF_VARY_ON_HOST = False
+PERF_TRACING = bool(env.str("OTEL_EXPORTER_OTLP_ENDPOINT", default=""))
 PERF_TRUSTED_PROXIES = env.list("TRUSTED_PROXIES", default=[])
 PERF_PROCESSES = env.int("WEB_WORKERS", default=2)
 PERF_IDENTITY_LIFETIME = SIMPLE_JWT["ACCESS_TOKEN_LIFETIME"].total_seconds() + 60

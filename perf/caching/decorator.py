@@ -18,6 +18,7 @@ from django.http import Http404, HttpResponseBase
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 
+from perf import tracing
 from perf.caching.entry import Entry
 from perf.caching.http import dress, response_from, set_cache_status
 from perf.caching.lookup import RAISED, CacheLookup, CacheSettings
@@ -167,6 +168,8 @@ def _own_exchange(request: Any, settings: CacheSettings) -> tuple[CacheLookup, C
     if isinstance(outcome, IdentityChanged):
         return lookup, None
     record.gate_seconds += outcome.seconds
+    if tracing.is_on():
+        tracing.note_exchange(outcome)
     return lookup, outcome.cache
 
 

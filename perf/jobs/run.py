@@ -17,6 +17,7 @@ from django.core.exceptions import ValidationError as DjangoValidationError
 from django.utils import translation
 from rest_framework.exceptions import APIException
 
+from perf import tracing
 from perf.conf import setting
 from perf.jobs import states
 from perf.jobs.errors import JobFailed, JobStopped, JobTimedOut, LeaseLost
@@ -71,7 +72,7 @@ def run_job(job_id: str) -> None:
         let_kernel_end_after(timeout + KERNEL_GRACE_SECONDS)
     minder.start()
     try:
-        with translation.override(settings.LANGUAGE_CODE), about_job(job_id):
+        with translation.override(settings.LANGUAGE_CODE), about_job(job_id), tracing.attempt(job):
             _carry_out(running)
     finally:
         minder.stop()

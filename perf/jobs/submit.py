@@ -10,6 +10,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from perf import tracing
 from perf.conf import setting
 from perf.gate.callers import roles_of
 from perf.gate.keys import digest
@@ -88,6 +89,7 @@ def _insert(
             fingerprint=fingerprint,
             unique_key=fingerprint if join else None,
             idempotency_key=key,
+            trace_parent=tracing.parent_of_job(),
         )
         timeline.note(job, JobEvent.Kind.SUBMITTED, by.get_username() if by is not None else "")
         publish_after_commit(job)

@@ -10,6 +10,7 @@ import pytest
 from django.core.checks import run_checks
 from django.test import override_settings
 
+from perf import tracing
 from perf.conf import configure
 
 
@@ -64,6 +65,13 @@ def test_a_cache_of_another_name_leaves_django_its_default() -> None:
 def test_what_is_missing_is_named(values: dict[str, Any], expected: set[str]) -> None:
     with override_settings(**values):
         assert {message.id for message in run_checks() if str(message.id).startswith("perf.")} == expected
+
+
+def test_tracing_without_its_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracing, "IS_INSTALLED", False)
+    with override_settings(PERF_TRACING=True):
+        assert "perf.E007" in {message.id for message in run_checks()}
+        assert not tracing.is_on()
 
 
 def test_a_project_without_django_rq_is_told_so_instead_of_failing_over_a_model() -> None:
