@@ -19,10 +19,12 @@ from typing import Any
 from django_redis import get_redis_connection
 
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
+CHARTS = PAGE.with_suffix("")  # the folder of its pictures
 # In this order; what is not named here is no section.
 SECTIONS = (
     "warm-hit", "cache", "cache-cost", "cache-memory", "stampede", "speed", "memory", "admission", "policies",
-    "store-down", "preview", "jobs", "scan", "logs",
+    "scaling-processes", "scaling-clients", "scaling-entries", "scaling-bodies", "store-down", "preview", "jobs",
+    "scan", "logs",
 )  # fmt: skip
 PACKAGES = {
     "Django": "django",

@@ -16,8 +16,9 @@ from perf.gate.revision import current
 from perf.models import RateLimitPolicy
 from perf.policies.compile import load_snapshot
 from perf.policies.snapshot import Snapshot
+from tests.benchmarks.charts import write_line_chart
 from tests.benchmarks.handler import asking, handler_with
-from tests.benchmarks.report import Table, publish
+from tests.benchmarks.report import CHARTS, Table, publish
 from tests.benchmarks.rounds import Answer, in_turns
 
 pytestmark = pytest.mark.bench
@@ -98,6 +99,16 @@ def test_cost_of_a_request_by_number_of_policies(limiters: ModuleType) -> None:
     new_paths = in_turns(answers(snapshots, limiters, same_path=False), rounds=ROUNDS, requests=REQUESTS_A_ROUND)
     matching = in_turns(matches(snapshots), rounds=ROUNDS, requests=REQUESTS_A_ROUND)
     few = str(COUNTS[0])
+    title = "Time of a request by the number of policies"
+    series = {"one route": one_route, "new paths": new_paths, "matching": matching}
+    write_line_chart(
+        CHARTS / "policies.svg",
+        title,
+        "policies",
+        "µs",
+        [f"{number:,}" for number in COUNTS],
+        {name: [rows[str(number)].microseconds for number in COUNTS] for name, rows in series.items()},
+    )
     publish(
         "policies",
         "How many policies there are",
@@ -118,6 +129,7 @@ def test_cost_of_a_request_by_number_of_policies(limiters: ModuleType) -> None:
                 for number in COUNTS
             ],
         ),
+        f"![{title}](benchmarks/policies.svg)",
     )
 
 
