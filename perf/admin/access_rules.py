@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.widgets import AutocompleteSelect
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.http import HttpRequest
@@ -16,6 +18,22 @@ from perf.admin.blocked_clients import initial_rule
 from perf.admin.lists import PolicyListMixin, WithWarningsFilter
 from perf.admin.lockout import GuardedForm, GuardedPolicyAdmin
 from perf.models import AccessRule
+
+
+class UserSelect(AutocompleteSelect):
+    """Django's, which fails when a form is shown again with what cannot be the key of a user: it asks the database."""
+
+    def optgroups(self, name: str, value: Sequence[str], attr: Any = None) -> Any:
+        """Those of ``value`` that may exist."""
+        return super().optgroups(name, [key for key in value if self._may_exist(key)], attr)
+
+    def _may_exist(self, key: str) -> bool:
+        primary_key = self.field.remote_field.model._meta.pk
+        try:
+            primary_key.run_validators(primary_key.to_python(key))
+        except forms.ValidationError:
+            return False
+        return True
 
 
 class AccessRuleForm(GuardedForm):
@@ -48,6 +66,12 @@ class AccessRuleAdmin(PolicyListMixin, GuardedPolicyAdmin):
         ("Why and how long", {"fields": ["reason", "expires_at"]}),
         ("Notes", {"fields": ["comment", "change_reason"]}),
     ]
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        """A field that also a wrong user is shown in again."""
+        if db_field.name == "user":
+            options["widget"] = UserSelect(db_field, self.admin_site)
+        return super().formfield_for_foreignkey(db_field, request, **options)
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         """About a client, where the button "Block" on the live page led here."""
