@@ -1,7 +1,7 @@
 # SecureNet: everything starts here. `make` lists the targets; each works in a fresh clone.
 
 .DEFAULT_GOAL := help
-.PHONY: help install run restart demo test test-postgres test-cluster test-browser test-tracing screenshots docs chaos bench lint format types migrations deploy-check check lock clean
+.PHONY: help install run restart demo test test-postgres test-cluster test-browser test-tracing screenshots docs validate chaos bench lint format types migrations deploy-check check lock clean
 
 # The Python that makes .venv: the first that is new enough, else the first there is, which will say what is wrong.
 PYTHON ?= $(shell for python in python3 python3.11 python3.12 python3.13 python3.14 python; do \
@@ -78,6 +78,9 @@ docs: install  ## build the pages of docs/ into docs/_build, and docs/reference.
 	@.venv/docs/bin/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes \
 		-r requirements-docs.txt
 	@.venv/docs/bin/python -m sphinx --quiet --fail-on-warning --keep-going docs docs/_build
+
+validate: install  ## score each objective of the first release by running it; writes docs/validation.md (four minutes)
+	@$(VENV) -m tests.validation $(ARGS)
 
 chaos: install  ## prove limits, live policies and jobs while Redis fails and workers are killed (CHAOS_SEED; ten minutes)
 	@$(VENV) -m pytest tests/chaos -s $(ARGS)

@@ -55,6 +55,8 @@ def dress(
         response=response,  # type: ignore[arg-type]  # any response will do; it is handed back
     )
     if conditional is not None and conditional is not response:
+        # Without it the client would take what it keeps for new, and keep it for the whole max-age once more.
+        conditional.headers["Age"] = response.headers["Age"]
         return conditional  # 304 has no body, so none is unpacked
     _set_body(response, entry, as_gzip)
     return response

@@ -33,11 +33,33 @@ def listen(host: str, port: int, count: int) -> list[socket.socket]:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if count > 1:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        _forget_dead_clients(listening)
+        _send_at_once(listening)
         listening.bind(address)
         listening.listen(BACKLOG)
         listening.setblocking(False)
         sockets.append(listening)
     return sockets
+
+
+def _forget_dead_clients(listening: socket.socket) -> None:
+    """Have the kernel ask clients that are silent for a minute whether they are there; connections inherit that.
+
+    A client that vanished in the middle of a request would hold a thread of the web server for ever.
+    """
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
+        if hasattr(socket, name):  # macOS names the first one otherwise
+            listening.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+def _send_at_once(listening: socket.socket) -> None:
+    """Have the kernel send what is written without waiting for more; connections inherit that.
+
+    Otherwise, on a connection that is kept alive, an answer written in two pieces waits until the client acknowledges
+    the first, which clients put off for 40 ms (Nagle's algorithm and delayed acknowledgements, RFC 9293).
+    """
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def described(sockets: Sequence[socket.socket]) -> dict[str, str]:
@@ -56,6 +78,7 @@ def inherited(environment: Mapping[str, str]) -> list[socket.socket]:
     sockets = [socket.socket(fileno=descriptor) for descriptor in descriptors]
     for listening in sockets:
         listening.setblocking(False)
+        _send_at_once(listening)
     return sockets
 
 
