@@ -1,7 +1,7 @@
 # SecureNet: everything starts here. `make` lists the targets; each works in a fresh clone.
 
 .DEFAULT_GOAL := help
-.PHONY: help install run restart demo test test-postgres test-cluster test-browser test-tracing screenshots docs validate chaos bench lint format types migrations deploy-check check lock clean
+.PHONY: help install run restart demo test test-postgres test-cluster test-browser test-tracing screenshots docs audit validate chaos bench lint format types migrations deploy-check check lock clean
 
 # The Python that makes .venv: the first that is new enough, else the first there is, which will say what is wrong.
 PYTHON ?= $(shell for python in python3 python3.11 python3.12 python3.13 python3.14 python; do \
@@ -79,6 +79,12 @@ docs: install  ## build the pages of docs/ into docs/_build, and docs/reference.
 		-r requirements-docs.txt
 	@.venv/docs/bin/python -m sphinx --quiet --fail-on-warning --keep-going docs docs/_build
 
+audit: install  ## look for known weaknesses in packages and code, and for licences to decide about
+	@test -x .venv/audit/bin/python || "$(PYTHON)" -m venv .venv/audit
+	@.venv/audit/bin/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes \
+		-r requirements-audit.txt
+	@.venv/audit/bin/python -m tests.security.audit $(VENV)
+
 validate: install  ## score each objective of the first release by running it; writes docs/validation.md (four minutes)
 	@$(VENV) -m tests.validation $(ARGS)
 
@@ -123,6 +129,8 @@ lock: install  ## pin every version and hash of all requirements*.in
 		requirements-docs.in -o requirements-docs.txt
 	@$(VENV) -m uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 \
 		--constraints requirements.txt requirements-tracing.in -o requirements-tracing.txt
+	@$(VENV) -m uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 \
+		requirements-audit.in -o requirements-audit.txt
 
 clean:  ## remove .venv and caches (the data in var/ stay)
 	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -8,14 +8,14 @@ from collections.abc import Awaitable, Callable
 from typing import cast
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, UnreadablePostError
 
 from perf import log_context, tracing
 from perf.conf import setting
 from perf.gate.notes import notes
 from perf.metrics.latency import bucket_of
 from perf.metrics.traffic import note_visit
-from perf.problems import Problem, problem_response
+from perf.problems import Problem, as_problem, problem_response
 from perf.rate_limit_headers import rate_limit_headers
 from perf.records import RequestRecord, record_of
 
@@ -63,8 +63,9 @@ class PerformanceMiddleware:
         return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """A problem raised in a plain Django view is answered as one."""
-        return problem_response(exception, request) if isinstance(exception, Problem) else None
+        """A problem raised in a plain Django view is answered as one; so is a body that broke off."""
+        problem = as_problem(exception) if isinstance(exception, Problem | UnreadablePostError) else None
+        return problem_response(problem, request) if problem else None
 
 
 def _begin(request: HttpRequest) -> RequestRecord:

@@ -14,7 +14,7 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.db import InterfaceError, OperationalError
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
 from rest_framework.exceptions import (
     APIException,
     Throttled,
@@ -104,6 +104,8 @@ def as_problem(error: Exception) -> Problem | None:
                 "Some fields are not valid.",
                 errors=_field_errors(error.get_full_details()),
             )
+        case UnreadablePostError():
+            return Problem(400, "Body incomplete", "The connection broke before the whole body had come.")
         case Throttled():
             wait = getattr(error, "wait", None)
             return Problem(429, "Too many requests", str(error.detail), retry_after=wait or None)

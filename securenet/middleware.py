@@ -34,6 +34,9 @@ class LengthRequiredMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if "HTTP_TRANSFER_ENCODING" in request.META and not request.META.get("CONTENT_LENGTH"):
-            problem = Problem(411, "Length required", "Send the body with a Content-Length, not in chunks.")
+            # Whoever reads the chunks differently, such as a proxy in front, shall not find a request behind them.
+            headers = {"Connection": "close"}
+            detail = "Send the body with a Content-Length, not in chunks."
+            problem = Problem(411, "Length required", detail, headers=headers)
             return problem_response(problem, request)
         return self.get_response(request)

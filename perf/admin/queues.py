@@ -11,10 +11,11 @@ from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern
 from django_rq.admin import QueueAdmin
 from django_rq.models import Dashboard
+from rq.exceptions import NoSuchJobError
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
@@ -38,6 +39,9 @@ class GuardedQueueAdmin(QueueAdmin):
         """Queues are not deleted."""
         return False
 
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> None:
+        """There is none: the model has no table, and Django's admin routes to pages of its rows all the same."""
+
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """The first page, which Django's admin routes to by itself."""
         self._check(request)
@@ -55,7 +59,10 @@ class GuardedQueueAdmin(QueueAdmin):
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
             if self.admin_site.has_permission(request):  # others are sent to the sign-in page
                 self._check(request)
-            return view(request, *args, **kwargs)
+            try:
+                return view(request, *args, **kwargs)
+            except NoSuchJobError as error:  # some of django-rq's pages look for it, others do not
+                raise Http404(str(error)) from error
 
         return guarded
 

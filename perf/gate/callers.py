@@ -116,8 +116,9 @@ def _roles_function(path: str) -> Callable[[Any], Iterable[str]]:
 def client_address(request: HttpRequest) -> IPAddress:
     """The client's address: the peer's, or what the configured trusted proxies say of it.
 
-    ``Forwarded`` (RFC 7239) or ``X-Forwarded-For`` is read from the right, past addresses of trusted proxies only;
-    what an untrusted peer claims is ignored. Anything unreadable ends the walk at the last address known for sure.
+    ``X-Forwarded-For``, or ``Forwarded`` (RFC 7239) where that is missing, is read from the right, past addresses of
+    trusted proxies only; what an untrusted peer claims is ignored. Anything unreadable ends the walk at the last
+    address known for sure.
     """
     peer = parse_address(request.META.get("REMOTE_ADDR", "")) or UNKNOWN_ADDRESS
     trusted = _trusted_networks(tuple(setting("TRUSTED_PROXIES")))
@@ -175,10 +176,11 @@ def _counter_keys(rule_id: int | str, algorithm: str, parts: tuple[str, ...], _p
 
 
 def _claimed_addresses(request: HttpRequest) -> list[str]:
-    if forwarded := request.META.get("HTTP_FORWARDED"):
-        return [_forwarded_for(element) for element in forwarded.split(",")]
-    chain = request.META.get("HTTP_X_FORWARDED_FOR", "")
-    return [part for part in chain.split(",") if part.strip()]
+    # Most proxies write the first, and hand on the second as the client sent it.
+    if chain := request.META.get("HTTP_X_FORWARDED_FOR"):
+        return [part for part in chain.split(",") if part.strip()]
+    forwarded = request.META.get("HTTP_FORWARDED", "")
+    return [_forwarded_for(element) for element in forwarded.split(",") if element.strip()]
 
 
 def _forwarded_for(element: str) -> str:

@@ -24,6 +24,7 @@ from granian.constants import Interfaces
 from securenet.run import access_log, lifeline, listener, rolling
 from securenet.run.config import RunConfig
 from securenet.run.draining import HAND_OVER, Application, Draining
+from securenet.run.slow_bodies import SlowBodies
 
 # Seconds that a web worker gets to finish its requests; less than the supervisor's patience with this process.
 WORKER_GRACE = 5
@@ -64,7 +65,7 @@ class WebServer(Granian):
 
     def _begin_worker(self, listening: socket) -> Callable[..., Any]:
         """What a worker does first."""
-        draining = Draining(self.application, listening)
+        draining = Draining(SlowBodies(self.application, readers=max(self.blocking_threads // 2, 1)), listening)
         draining.begin_on_signal()
         rolling.say_here(os.environ)
         return draining
