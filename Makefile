@@ -1,14 +1,14 @@
 # SecureNet: everything starts here. `make` lists the targets; each works in a fresh clone.
 
 .DEFAULT_GOAL := help
-.PHONY: help install run restart demo test test-postgres test-cluster test-browser test-tracing screenshots docs audit validate chaos bench lint format types migrations deploy-check check lock clean
+.PHONY: help install run restart demo test test-postgres test-cluster test-browser test-schema test-tracing screenshots docs audit validate chaos bench lint format types migrations deploy-check check lock clean
 
 # The Python that makes .venv: the first that is new enough, else the first there is, which will say what is wrong.
 PYTHON ?= $(shell for python in python3 python3.11 python3.12 python3.13 python3.14 python; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && exit; \
 	done; command -v python3 || command -v python || echo missing)
 VENV := .venv/bin/python
-TESTS := -n auto -m "not chaos and not bench and not browser"
+TESTS := -n auto -m "not chaos and not bench and not browser and not schema"
 # What drives a browser is installed beside the rest; the browser comes from the system.
 BROWSER_PACKAGES := $(VENV) -m pip install --quiet --disable-pip-version-check --no-input --require-hashes \
 	-r requirements-browser.txt
@@ -61,6 +61,12 @@ test-cluster: install  ## run the tests of limits and cache on a Redis Cluster t
 test-browser: install  ## run the tests that drive a real Chromium (Debian: apt-get install chromium)
 	@$(BROWSER_PACKAGES)
 	@$(VENV) -m pytest tests/browser -m browser $(ARGS)
+
+test-schema: install  ## try the OpenAPI description on a real server: generated requests, a generated client
+	@test -x .venv/schema/bin/python || "$(PYTHON)" -m venv .venv/schema
+	@.venv/schema/bin/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes \
+		-r requirements.txt -r requirements-schema.txt
+	@.venv/schema/bin/python -m pytest tests/schema -m schema $(ARGS)
 
 test-tracing: install  ## run the tests of traces, with OpenTelemetry in an environment of its own
 	@test -x .venv/tracing/bin/python || "$(PYTHON)" -m venv .venv/tracing
@@ -131,6 +137,8 @@ lock: install  ## pin every version and hash of all requirements*.in
 		--constraints requirements.txt requirements-tracing.in -o requirements-tracing.txt
 	@$(VENV) -m uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 \
 		requirements-audit.in -o requirements-audit.txt
+	@$(VENV) -m uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 \
+		--constraints requirements.txt requirements-schema.in -o requirements-schema.txt
 
 clean:  ## remove .venv and caches (the data in var/ stay)
 	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis

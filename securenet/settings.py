@@ -124,7 +124,7 @@ REST_FRAMEWORK = {
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_PAGINATION_CLASS": "perf.api.pagination.ResultPages",
     "PAGE_SIZE": 50,
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "securenet.schema.SecureNetSchema",
     "EXCEPTION_HANDLER": "perf.api.exceptions.exception_handler",
     "DEFAULT_VERSIONING_CLASS": None,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
@@ -142,7 +142,13 @@ SIMPLE_JWT = {
 
 SPECTACULAR_SETTINGS = {
     "TITLE": "SecureNet",
-    "DESCRIPTION": "Network-security monitoring whose behaviour under load is data.",
+    "DESCRIPTION": (
+        "Network-security monitoring whose behaviour under load is data.\n\n"
+        "Every error is a problem (RFC 9457); a method that a path does not have is 405 with `Allow`, and a failure of "
+        "the server is 500. Bodies are UTF-8 JSON unless an operation says otherwise; fields that it does not name are "
+        "refused, and no text holds a NUL. A query parameter without a value counts as not given, and one that no "
+        "operation names is ignored."
+    ),
     "VERSION": "0.1.0",
     "OAS_VERSION": "3.1.1",
     "SERVE_INCLUDE_SCHEMA": False,
@@ -224,7 +230,7 @@ LOGGING = {
     "loggers": {
         # Refusals are counted in the statistics; a line for each would be a way to fill the disk.
         "django.request": {"level": "ERROR"},
-        "django.security.DisallowedHost": {"level": "CRITICAL"},
+        "django.security": {"level": "CRITICAL"},  # with a traceback for each, where anybody can cause it
         "httpx": {"level": "WARNING"},
         "drain3": {"level": "WARNING"},
     },

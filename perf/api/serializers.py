@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from rest_framework import serializers
 
+from perf.api.fields import Flag, Text
 from perf.models import Job
 
 
 class StrictSerializer(serializers.Serializer[Any]):
-    """Refuses fields it does not know: a misspelt one must not be silently without effect."""
+    """Refuses fields it does not know: a misspelt one must not be silently without effect.
+
+    Attributes:
+        request_schema: what `validate` asks for beyond the fields, in JSON Schema.
+    """
+
+    request_schema: ClassVar[dict[str, Any]] = {}
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, dict):
@@ -22,8 +29,14 @@ class StrictSerializer(serializers.Serializer[Any]):
         return super().to_internal_value(data)
 
 
+class ResultField(serializers.JSONField):
+    """What came of a job: an object whose members depend on its type; null until it is completed."""
+
+
 class JobSerializer(serializers.ModelSerializer[Job]):
     """A job as clients see it."""
+
+    result = ResultField(read_only=True)
 
     class Meta:
         model = Job
@@ -37,17 +50,26 @@ class JobSerializer(serializers.ModelSerializer[Job]):
 class SubmissionSerializer(StrictSerializer):
     """``{"type": …, "params": {…}}``."""
 
-    type = serializers.CharField(max_length=64)
+    type = Text(max_length=64)
     params = serializers.JSONField(default=dict)
 
 
 class InvalidationSerializer(StrictSerializer):
     """What to drop: by tag, by policy, by path, or everything."""
 
-    tags = serializers.ListField(child=serializers.CharField(max_length=100), required=False, max_length=100)
+    request_schema = {
+        "not": {
+            "properties": {
+                **{name: {"type": "array", "maxItems": 0} for name in ("tags", "policies", "paths")},
+                "everything": {"const": False},
+            }
+        }
+    }
+
+    tags = serializers.ListField(child=Text(max_length=100), required=False, max_length=100)
     policies = serializers.ListField(child=serializers.SlugField(), required=False, max_length=100)
-    paths = serializers.ListField(child=serializers.CharField(max_length=200), required=False, max_length=100)
-    everything = serializers.BooleanField(required=False)
+    paths = serializers.ListField(child=Text(max_length=200), required=False, max_length=100)
+    everything = Flag(required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if not any(attrs.values()):
@@ -59,4 +81,4 @@ class WarmSerializer(StrictSerializer):
     """Which policies to warm, for which roles; all and every one by default."""
 
     policies = serializers.ListField(child=serializers.SlugField(), required=False, max_length=100)
-    roles = serializers.ListField(child=serializers.CharField(max_length=150), required=False, max_length=20)
+    roles = serializers.ListField(child=Text(max_length=150), required=False, max_length=20)

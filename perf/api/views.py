@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 from django.http import HttpResponseBase
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.exceptions import NotFound
 from rest_framework.generics import GenericAPIView, get_object_or_404
 from rest_framework.permissions import BasePermission, IsAuthenticated
@@ -18,6 +18,8 @@ from rest_framework.views import APIView
 from perf.api.idempotency import idempotency_key
 from perf.api.jobs import accepted, watched
 from perf.api.pagination import ResultPages
+from perf.api.report import ReportSerializer
+from perf.api.schema_headers import ACCEPTED, IDEMPOTENCY_KEY, WATCHED
 from perf.api.serializers import InvalidationSerializer, JobSerializer, SubmissionSerializer, WarmSerializer
 from perf.caching import invalidate
 from perf.caching.paths import routes_of_path
@@ -29,6 +31,7 @@ from perf.jobs.submit import submit
 from perf.metrics.read import WINDOWS
 from perf.metrics.report import performance_report
 from perf.models import CachePolicy, Job
+from perf.policies.routes import InvalidRoute
 from perf.problems import Problem
 
 
@@ -51,7 +54,7 @@ class MetricsView(APIView):
 
     @extend_schema(
         parameters=[OpenApiParameter("window", enum=list(WINDOWS), default="1h")],
-        responses={200: dict[str, Any]},
+        responses={200: ReportSerializer},
     )
     def get(self, request: Request) -> Response:
         window = request.query_params.get("window", "1h")
@@ -65,7 +68,7 @@ class WarmView(APIView):
 
     permission_classes = [IsAdmin]
 
-    @extend_schema(request=WarmSerializer, responses={202: JobSerializer})
+    @extend_schema(request=WarmSerializer, parameters=ACCEPTED, responses={202: JobSerializer})
     def post(self, request: Request) -> Response:
         serializer = WarmSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
@@ -94,7 +97,10 @@ class InvalidateView(APIView):
         return Response(chosen)
 
     def _routes(self, path: str) -> list[str]:
-        routes = routes_of_path(path)
+        try:
+            routes = routes_of_path(path)
+        except InvalidRoute as error:
+            raise _invalid("paths", str(error)) from error
         if not routes:
             raise _invalid("paths", f"{path!r} is the path of no cached view.")
         return routes
@@ -136,7 +142,8 @@ class BackgroundJobsView(GenericAPIView[Job]):
     @extend_schema(
         parameters=[
             OpenApiParameter("status", enum=[status.value for status in Job.Status]),
-            OpenApiParameter("type", str),
+            OpenApiParameter("type", str, description="Name of a job type."),
+            *WATCHED,
         ],
         responses={200: JobSerializer(many=True), 304: None},
     )
@@ -156,8 +163,8 @@ class BackgroundJobsView(GenericAPIView[Job]):
 
     @extend_schema(
         request=SubmissionSerializer,
-        parameters=[OpenApiParameter("Idempotency-Key", str, OpenApiParameter.HEADER)],
-        responses={202: JobSerializer},
+        parameters=[IDEMPOTENCY_KEY, *ACCEPTED],
+        responses={202: JobSerializer, 409: None, 422: None},
     )
     def post(self, request: Request) -> Response:
         serializer = SubmissionSerializer(data=request.data)
@@ -173,12 +180,12 @@ class BackgroundJobView(APIView):
 
     permission_classes = [IsAuthenticated]
 
-    @extend_schema(responses={200: JobSerializer, 304: None})
+    @extend_schema(parameters=WATCHED, responses={200: JobSerializer, 304: None})
     def get(self, request: Request, pk: UUID) -> HttpResponseBase:
         job = get_object_or_404(visible_jobs(request.user), pk=pk)
         return watched(request, JobSerializer(job).data, is_active=job.is_active)
 
-    @extend_schema(responses={200: JobSerializer})
+    @extend_schema(responses={200: JobSerializer, 409: OpenApiResponse(description="The job has ended already.")})
     def delete(self, request: Request, pk: UUID) -> Response:
         job = get_object_or_404(visible_jobs(request.user), pk=pk)
         if not states.cancel(job, by=request.user.get_username()):

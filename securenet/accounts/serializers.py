@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from rest_framework import serializers
 
+from perf.api.fields import Text
 from perf.api.serializers import StrictSerializer
 
 
 class CredentialsSerializer(StrictSerializer):
     """``{"username": …, "password": …}``."""
 
-    username = serializers.CharField(max_length=150)
-    password = serializers.CharField(max_length=4096, trim_whitespace=False, style={"input_type": "password"})
+    username = Text(max_length=150)
+    password = Text(max_length=4096, trim_whitespace=False, style={"input_type": "password"})
 
 
 class RefreshSerializer(StrictSerializer):
     """``{"refresh": …}``."""
 
-    refresh = serializers.CharField(max_length=4096)
+    refresh = Text(max_length=4096)
 
 
 class AccessSerializer(serializers.Serializer):

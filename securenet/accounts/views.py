@@ -43,7 +43,7 @@ class SignInView(APIView):
 class TokenView(SignInView):
     """Username and password for an access token and a refresh token."""
 
-    @extend_schema(request=CredentialsSerializer, responses={200: TokensSerializer}, auth=[])
+    @extend_schema(request=CredentialsSerializer, responses={200: TokensSerializer, 401: None}, auth=[])
     def post(self, request: Request) -> Response:
         serializer = CredentialsSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
@@ -58,7 +58,7 @@ class TokenView(SignInView):
 class RefreshView(SignInView):
     """A refresh token for a new access token, with the account's roles as they are now."""
 
-    @extend_schema(request=RefreshSerializer, responses={200: AccessSerializer}, auth=[])
+    @extend_schema(request=RefreshSerializer, responses={200: AccessSerializer, 401: None}, auth=[])
     def post(self, request: Request) -> Response:
         serializer = RefreshSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)

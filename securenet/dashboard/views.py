@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from enum import StrEnum
 from typing import Any
 
 from drf_spectacular.utils import extend_schema
@@ -16,6 +15,7 @@ from perf.caching import cache_api_response
 from perf.jobs import QueueFull, submit
 from perf.jobs.errors import JobTypeDisabled
 from securenet.dashboard.posture import posture
+from securenet.dashboard.serializers import AnalysisState, DashboardSerializer
 from securenet.logs.jobs import LOG_ANALYSIS
 
 log = logging.getLogger(__name__)
@@ -24,20 +24,10 @@ log = logging.getLogger(__name__)
 ANALYSIS_TTL = 300
 
 
-class AnalysisState(StrEnum):
-    """What is done about the log analysis behind the numbers."""
-
-    CURRENT = "current"  # it is younger than its TTL
-    DUE = "due"  # it is older, and nothing was done about that
-    SUBMITTED = "submitted"  # another one waits or runs
-    QUEUE_FULL = "queue_full"  # there was no room for another one
-    DISABLED = "disabled"  # an admin has switched analyses off
-
-
 class DashboardView(APIView):
     """The security posture, computed for this request."""
 
-    @extend_schema(responses={200: dict[str, Any]})
+    @extend_schema(responses={200: DashboardSerializer})
     def get(self, request: Request) -> Response:
         data = posture()
         state = AnalysisState.DUE if is_due(data["last_analysis"]) else AnalysisState.CURRENT
@@ -47,7 +37,7 @@ class DashboardView(APIView):
 class CachedDashboardView(APIView):
     """The same from the cache; keeps the log analysis behind it young."""
 
-    @extend_schema(responses={200: dict[str, Any]})
+    @extend_schema(responses={200: DashboardSerializer})
     @cache_api_response(tags=["dashboard", "findings", "assets", "scans", "vulnerabilities"])
     def get(self, request: Request) -> Response:
         data = posture()

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema_field
+from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_field
 from rest_framework import serializers
 
+from perf.api.fields import Text
 from perf.api.serializers import StrictSerializer
 from securenet.logs.models import LogEvent
 from securenet.logs.source import LABEL_HINT, is_label
@@ -16,7 +17,7 @@ from securenet.logs.source import LABEL_HINT, is_label
 class LogEventSerializer(serializers.ModelSerializer):
     """A stored event."""
 
-    user = serializers.CharField(source="user_name")
+    user = serializers.CharField(source="user_name", read_only=True)
 
     class Meta:
         model = LogEvent
@@ -32,6 +33,9 @@ class LogEventSerializer(serializers.ModelSerializer):
 
     def get_field_names(self, declared_fields: Any, info: Any) -> list[str]:
         return [name for name in super().get_field_names(declared_fields, info) if name != "fields"]
+
+
+MAX_BATCH = 10_000
 
 
 def validate_label(text: str) -> None:
@@ -53,9 +57,7 @@ class LineField(serializers.Field):
 class SourceSerializer(StrictSerializer):
     """Where a batch comes from."""
 
-    source = serializers.CharField(
-        required=False, allow_blank=True, default="", trim_whitespace=False, validators=[validate_label]
-    )
+    source = Text(required=False, allow_blank=True, default="", trim_whitespace=False, validators=[validate_label])
 
 
 class BatchSerializer(SourceSerializer):
@@ -68,6 +70,22 @@ class BatchSerializer(SourceSerializer):
         if ("lines" in attrs) == ("events" in attrs):
             raise serializers.ValidationError("Send either lines or events.")
         return attrs
+
+
+class LinesBatchSerializer(SourceSerializer):
+    """Lines in any format that a parser knows; others are kept as they are."""
+
+    lines = serializers.ListField(child=LineField(), max_length=MAX_BATCH)
+
+
+class EventsBatchSerializer(SourceSerializer):
+    """Records with fields of their own."""
+
+    events = serializers.ListField(child=serializers.DictField(), max_length=MAX_BATCH)
+
+
+# `BatchSerializer` for the API's description: either of them, not both.
+BATCH = PolymorphicProxySerializer("Batch", [LinesBatchSerializer, EventsBatchSerializer], None)
 
 
 class IngestedSerializer(serializers.Serializer):

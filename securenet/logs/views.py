@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.utils import timezone
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -20,9 +20,15 @@ from securenet.logs.ingest import IngestSummary, ingest_lines, ingest_records
 from securenet.logs.models import LogEvent
 from securenet.logs.pagination import NewestEventsFirst
 from securenet.logs.request_body import LinesParser, PackedJSONParser, TextBatch
-from securenet.logs.serializers import BatchSerializer, IngestedSerializer, LogEventSerializer, SourceSerializer
+from securenet.logs.serializers import (
+    BATCH,
+    MAX_BATCH,
+    BatchSerializer,
+    IngestedSerializer,
+    LogEventSerializer,
+    SourceSerializer,
+)
 
-MAX_BATCH = 10_000
 DEFAULT_SOURCE = "api"
 
 
@@ -42,7 +48,14 @@ class LogsView(ListAPIView):
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return super().get(request, *args, **kwargs)
 
-    @extend_schema(request=BatchSerializer, responses={201: IngestedSerializer})
+    @extend_schema(
+        request={"application/json": BATCH, "text/plain": {"type": "string", "format": "binary", "minLength": 1}},
+        parameters=[
+            OpenApiParameter("source", str, description="Where the lines of a `text/plain` body come from."),
+            OpenApiParameter("Content-Encoding", str, OpenApiParameter.HEADER, enum=["gzip", "identity"]),
+        ],
+        responses={201: IngestedSerializer},
+    )
     def post(self, request: Request) -> Response:
         data = request.data
         summary = _ingested_text(data) if isinstance(data, TextBatch) else _ingested_json(data)

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from django.core.exceptions import ValidationError as DjangoValidationError
+from django.db import models
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.fields import get_error_detail
 from rest_framework.validators import UniqueValidator
 
+from perf.api.fields import Flag, Text, WholeNumber
 from perf.api.serializers import StrictSerializer
 from securenet.network.models import ALL_PORTS, Asset, ScanTarget, Service
 from securenet.network.validators import (
@@ -24,6 +26,14 @@ from securenet.network.validators import (
 
 class StrictModelSerializer(StrictSerializer, serializers.ModelSerializer):
     """Refuses unknown fields, and read-only ones unless they come back as they were read."""
+
+    serializer_field_mapping = {
+        **serializers.ModelSerializer.serializer_field_mapping,
+        models.CharField: Text,
+        models.TextField: Text,
+        models.BooleanField: Flag,
+        models.PositiveIntegerField: WholeNumber,
+    }
 
     def to_internal_value(self, data: Any) -> Any:
         values = super().to_internal_value(data)
@@ -45,7 +55,7 @@ class StrictModelSerializer(StrictSerializer, serializers.ModelSerializer):
         return instance
 
 
-class NormalisedField(serializers.CharField):
+class NormalisedField(Text):
     """Text with one spelling; ``normalise`` gives it, or raises Django's ValidationError."""
 
     def __init__(self, normalise: Callable[[str], str], **options: Any) -> None:
@@ -79,9 +89,7 @@ class AssetSerializer(StrictModelSerializer):
         max_length=45,
         validators=[UniqueValidator(Asset.objects.all(), "There is an asset with this address already.")],
     )
-    tags = serializers.ListField(
-        child=serializers.CharField(max_length=MAX_TAG_LENGTH), max_length=MAX_TAGS, required=False
-    )
+    tags = serializers.ListField(child=Text(max_length=MAX_TAG_LENGTH), max_length=MAX_TAGS, required=False)
     services = ServiceSerializer(many=True, read_only=True)
 
     class Meta:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from rest_framework import serializers
 
+from perf.api.fields import Flag
 from perf.api.serializers import StrictSerializer
 from securenet.notifications.models import Notification
 
@@ -28,10 +27,4 @@ class NotificationSerializer(serializers.ModelSerializer):
 class ReadSerializer(StrictSerializer):
     """``{"read": true}`` or ``{"read": false}``: all that can be changed."""
 
-    read = serializers.BooleanField()
-
-    def to_internal_value(self, data: Any) -> Any:
-        values = super().to_internal_value(data)
-        if not isinstance(data.get("read"), bool):
-            raise serializers.ValidationError({"read": "Write true or false."})
-        return values
+    read = Flag()

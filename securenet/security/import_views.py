@@ -16,6 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from perf.api.schema_headers import location
 from perf.problems import Problem
 from securenet.accounts.permissions import MayScan
 from securenet.security.imports import import_nmap
@@ -71,7 +72,10 @@ class ImportView(APIView):
 
     @extend_schema(
         request={parser.media_type: OpenApiTypes.BINARY for parser in parser_classes},
-        parameters=[OpenApiParameter("Content-Encoding", str, OpenApiParameter.HEADER, enum=["gzip", "identity"])],
+        parameters=[
+            OpenApiParameter("Content-Encoding", str, OpenApiParameter.HEADER, enum=["gzip", "identity"]),
+            location(200, 201, description="Path of the scan."),
+        ],
         responses={
             201: OpenApiResponse(ScanSerializer, "The scan that the file became; `Location` is its address."),
             200: OpenApiResponse(ScanSerializer, "The scan that the same file became before; nothing has changed."),

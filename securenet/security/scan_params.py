@@ -6,6 +6,7 @@ from typing import Final
 
 from rest_framework import serializers
 
+from perf.api.fields import Text
 from perf.api.serializers import StrictSerializer
 from securenet.network.serializers import NormalisedField
 from securenet.network.validators import normalised_ports
@@ -21,7 +22,7 @@ DEFAULT_PORTS: Final = normalised_ports(
 )
 
 
-class TargetField(serializers.CharField):
+class TargetField(Text):
     """An address, a block, a host name or a stored asset. Whether it may be scanned is decided later."""
 
     def to_internal_value(self, data: object) -> str:

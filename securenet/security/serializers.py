@@ -6,9 +6,11 @@ from typing import Any
 
 from rest_framework import serializers
 
+from perf.api.fields import Text
 from perf.api.serializers import StrictSerializer
+from perf.models import Job
 from securenet.network.models import Asset
-from securenet.security.models import Finding, Scan
+from securenet.security.models import Finding, Scan, Severity
 
 
 class FindingAssetSerializer(serializers.ModelSerializer):
@@ -41,8 +43,10 @@ class FindingSerializer(serializers.ModelSerializer):
 class TriageSerializer(StrictSerializer):
     """What a person may change of a finding."""
 
+    request_schema = {"minProperties": 1}
+
     state = serializers.ChoiceField(choices=Finding.State.choices, required=False)
-    triage_note = serializers.CharField(max_length=5000, allow_blank=True, required=False)
+    triage_note = Text(max_length=5000, allow_blank=True, required=False)
     accepted_until = serializers.DateTimeField(
         required=False,
         allow_null=True,
@@ -58,7 +62,7 @@ class TriageSerializer(StrictSerializer):
 class ScanSerializer(serializers.ModelSerializer):
     """A scan with what its job says of it. ``job`` is null once the job's results have expired."""
 
-    state = serializers.CharField(read_only=True)
+    state = serializers.ChoiceField(choices=Job.Status.choices, read_only=True)
     imported = serializers.BooleanField(
         source="imported_from", read_only=True, help_text="Whether it is a file of nmap's that was taken in."
     )
@@ -135,7 +139,7 @@ class TopAssetSerializer(serializers.Serializer):
     name = serializers.CharField()
     criticality = serializers.ChoiceField(choices=Asset.Criticality.choices)
     active_findings = serializers.IntegerField()
-    worst_severity = serializers.CharField(help_text="A severity.")
+    worst_severity = serializers.ChoiceField(choices=Severity.choices)
 
 
 class FeedAgeSerializer(serializers.Serializer):

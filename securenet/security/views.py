@@ -17,13 +17,14 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_sche
 from rest_framework import serializers
 from rest_framework.generics import ListAPIView, RetrieveAPIView
 from rest_framework.permissions import SAFE_METHODS, BasePermission, IsAuthenticated
-from rest_framework.renderers import JSONRenderer
+from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from perf.api.idempotency import idempotency_key
 from perf.api.jobs import accepted
+from perf.api.schema_headers import ACCEPTED, IDEMPOTENCY_KEY
 from perf.api.serializers import JobSerializer
 from perf.caching import cache_api_response
 from perf.jobs import submit
@@ -55,6 +56,10 @@ class FindingsView(ListAPIView):
     serializer_class = FindingSerializer
     filterset_class = FindingFilter
     renderer_classes = [JSONRenderer, SarifRenderer, CsvRenderer]
+
+    def get_renderers(self) -> list[BaseRenderer]:
+        """Findings are read in all formats; what OPTIONS tells is no finding, and JSON."""
+        return [JSONRenderer()] if self.request.method == "OPTIONS" else super().get_renderers()
 
     @extend_schema(
         responses={
@@ -136,8 +141,12 @@ class ScansView(ListAPIView):
 
     @extend_schema(
         request=ScanParams,
-        parameters=[OpenApiParameter("Idempotency-Key", str, OpenApiParameter.HEADER)],
-        responses={202: OpenApiResponse(JobSerializer, "The job that scans; `Location` says where to watch it.")},
+        parameters=[IDEMPOTENCY_KEY, *ACCEPTED],
+        responses={
+            202: OpenApiResponse(JobSerializer, "The job that scans; `Location` says where to watch it."),
+            409: None,
+            422: None,
+        },
     )
     def post(self, request: Request) -> Response:
         serializer = ScanParams(data=request.data)
@@ -166,7 +175,7 @@ class ComparisonView(APIView):
         parameters=[
             OpenApiParameter(
                 "with",
-                OpenApiTypes.INT,
+                {"type": "integer", "minimum": 1, "maximum": 2**63 - 1},
                 description="Id of an earlier scan. By default the last completed one of the same targets before it.",
             )
         ],
