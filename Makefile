@@ -1,7 +1,7 @@
 # SecureNet: everything starts here. `make` lists the targets; each works in a fresh clone.
 
 .DEFAULT_GOAL := help
-.PHONY: help install run restart demo test test-postgres test-cluster test-browser test-schema test-tracing screenshots docs audit validate chaos bench lint format types migrations deploy-check check lock clean
+.PHONY: help install run restart demo test test-postgres test-cluster test-browser test-schema test-tracing screenshots docs audit validate soak chaos bench lint format types migrations deploy-check check lock clean
 
 # The Python that makes .venv: the first that is new enough, else the first there is, which will say what is wrong.
 PYTHON ?= $(shell for python in python3 python3.11 python3.12 python3.13 python3.14 python; do \
@@ -93,6 +93,9 @@ audit: install  ## look for known weaknesses in packages and code, and for licen
 
 validate: install  ## score each objective of the first release by running it; writes docs/validation.md (four minutes)
 	@$(VENV) -m tests.validation $(ARGS)
+
+soak: install  ## send a million requests of mixed traffic and see what grows; writes docs/soak.md (most of an hour)
+	@$(VENV) -m tests.endurance $(ARGS)
 
 chaos: install  ## prove limits, live policies and jobs while Redis fails and workers are killed (CHAOS_SEED; ten minutes)
 	@$(VENV) -m pytest tests/chaos -s $(ARGS)
