@@ -1,7 +1,7 @@
 # SecureNet: everything starts here. `make` lists the targets; each works in a fresh clone.
 
 .DEFAULT_GOAL := help
-.PHONY: help install run restart demo test test-postgres test-cluster test-browser test-schema test-tracing screenshots docs audit validate soak chaos bench lint format types migrations deploy-check check lock clean
+.PHONY: help install run restart demo test test-postgres test-cluster test-browser test-schema test-deploy test-tracing screenshots docs audit validate soak chaos bench lint format types migrations deploy-check check lock clean
 
 # The Python that makes .venv: the first that is new enough, else the first there is, which will say what is wrong.
 PYTHON ?= $(shell for python in python3 python3.11 python3.12 python3.13 python3.14 python; do \
@@ -67,6 +67,12 @@ test-schema: install  ## try the OpenAPI description on a real server: generated
 	@.venv/schema/bin/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes \
 		-r requirements.txt -r requirements-schema.txt
 	@.venv/schema/bin/python -m pytest tests/schema -m schema $(ARGS)
+
+test-deploy: install  ## read the files in deploy/ with the tools that are made for them
+	@test -x .venv/deploy/bin/python || "$(PYTHON)" -m venv .venv/deploy
+	@.venv/deploy/bin/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes \
+		-r requirements-deploy.txt
+	@$(VENV) -m pytest tests/unit/test_deploy_files.py tests/unit/test_deploy_hardening.py $(ARGS)
 
 test-tracing: install  ## run the tests of traces, with OpenTelemetry in an environment of its own
 	@test -x .venv/tracing/bin/python || "$(PYTHON)" -m venv .venv/tracing
@@ -142,6 +148,10 @@ lock: install  ## pin every version and hash of all requirements*.in
 		requirements-audit.in -o requirements-audit.txt
 	@$(VENV) -m uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 \
 		--constraints requirements.txt requirements-schema.in -o requirements-schema.txt
+	@$(VENV) -m uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 \
+		requirements-deploy.in -o requirements-deploy.txt
+	@$(VENV) -m uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 \
+		--constraints requirements.txt deploy/requirements.in -o deploy/requirements.txt
 
 clean:  ## remove .venv and caches (the data in var/ stay)
 	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis

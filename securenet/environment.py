@@ -10,7 +10,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+from environ.fileaware_mapping import FileAwareMapping
 
+from securenet import pooling
 from securenet.redis_urls import (
     RedisAddress,
     SentinelService,
@@ -22,7 +24,24 @@ from securenet.redis_urls import (
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 
-env = environ.Env()
+
+class _VariablesAndFiles(FileAwareMapping):
+    """The environment, where ``NAME_FILE=/run/secrets/name`` says that the value of NAME stands in that file."""
+
+    def __getitem__(self, name: str) -> str:
+        if not (path := self.env.get(f"{name}_FILE")):
+            return str(self.env[name])
+        try:
+            return Path(path).read_text(encoding="utf-8").rstrip("\r\n")
+        except OSError as error:
+            raise ImproperlyConfigured(f"{name}_FILE is {path!r}, which cannot be read: {error.strerror}.") from None
+
+
+class _Environment(environ.Env):
+    ENVIRON = _VariablesAndFiles()
+
+
+env = _Environment()
 
 
 def is_production() -> bool:
@@ -87,10 +106,24 @@ def database() -> dict[str, object]:
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
         }
         settings["CONN_MAX_AGE"] = None
-    else:
-        settings.setdefault("CONN_MAX_AGE", 60)
-        settings["CONN_HEALTH_CHECKS"] = True
+        return settings
+    settings["CONN_HEALTH_CHECKS"] = True
+    if size := pool_size():
+        return pooling.pooled(settings, size)
+    settings.setdefault("CONN_MAX_AGE", 60)
     return settings
+
+
+def pool_size() -> int:
+    """``DATABASE_POOL_SIZE``: connections that the threads of one process share; 0, the default: one for each thread.
+
+    Raises:
+        ImproperlyConfigured: it is no whole number from 0 on.
+    """
+    text: str = env.str("DATABASE_POOL_SIZE", default="") or "0"
+    if not (text.isascii() and text.isdigit()):
+        raise ImproperlyConfigured(f"DATABASE_POOL_SIZE is {text!r}; set it to a number of connections, or to 0.")
+    return int(text)
 
 
 def time_zone(name: str) -> str:
