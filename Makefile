@@ -19,10 +19,10 @@ CLUSTER_TESTS := $(wildcard $(foreach name,cache_* client_floods drf_conventions
 # And these on PostgreSQL: all that write to a database, in one process or through the web server; not those whose
 # matter is between a process and Redis.
 POSTGRES_TESTS := $(filter-out $(foreach name,cache_freshness cache_identity cache_tools cache_traps_http \
-	cache_traps_origin cache_traps_store client_floods drf_conventions exact_limits limit_algorithms limited_callables \
+	cache_traps_origin cache_traps_store client_floods database_pool drf_conventions exact_limits limit_algorithms limited_callables \
 	rate_limits redis_topologies response_cache store_failure,\
 	tests/integration/test_$(name).py),$(wildcard tests/integration/test_*.py)) \
-	$(filter-out $(foreach name,bad_input http_surface install monitoring package response_headers \
+	$(filter-out $(foreach name,bad_input deploy_commands http_surface install monitoring package response_headers \
 	rolling_restart run run_topologies tutorial, \
 	tests/acceptance/test_$(name).py),$(wildcard tests/acceptance/test_*.py))
 # More arguments for pytest: make test ARGS="tests/unit -k sliding"
