@@ -103,7 +103,7 @@ validate: install  ## score each objective of the first release by running it; w
 soak: install  ## send a million requests of mixed traffic and see what grows; writes docs/soak.md (most of an hour)
 	@$(VENV) -m tests.endurance $(ARGS)
 
-chaos: install  ## prove limits, live policies and jobs while Redis fails and workers are killed (CHAOS_SEED; ten minutes)
+chaos: install  ## prove every promise while Redis, web servers, workers and database fail (CHAOS_SEED, CHAOS_SECONDS, CHAOS_DATABASE; 13 minutes)
 	@$(VENV) -m pytest tests/chaos -s $(ARGS)
 
 bench: install  ## measure perf beside its peers; writes docs/benchmarks.md

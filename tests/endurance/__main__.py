@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import signal
 import subprocess
 import sys
 import tempfile
@@ -68,6 +69,7 @@ def main() -> int:
     arguments.add_argument("--requests", type=int, default=1_000_000)
     arguments.add_argument("--seed", type=int, default=1)
     options = arguments.parse_args()
+    signal.signal(signal.SIGTERM, lambda signum, frame: sys.exit(128 + signum))  # so that nothing is left behind
     with tempfile.TemporaryDirectory(prefix="securenet-soak-") as folder:
         data = Path(folder) / "data"
         with securenet(data, **ENVIRONMENT) as run:
@@ -160,7 +162,8 @@ class Soak:
         done = sum(progress[0] for progress in self._progress)
         database = self.run.data_dir / "securenet.sqlite3"
         self.samples.append(take(done, time.monotonic() - begun, self._names(), client, database))
-        print(f"\r{done:,} of {self.requests:,} requests", end="", flush=True)
+        if sys.stdout.isatty():
+            print(f"\r{done:,} of {self.requests:,} requests", end="", flush=True)
 
     def _names(self) -> dict[int, str]:
         """The processes of the site by what they are; work-horses come and go and are not among what lasts."""

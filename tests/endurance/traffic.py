@@ -63,9 +63,9 @@ class Mix:
         self._etags: dict[str, str] = {}
         self.assets: list[int] = []
         kinds: list[tuple[int, Callable[[], Ask]]] = [
-            (480, self._cached), (100, self._conditional), (80, self._search), (50, self._uncached),
-            (80, self._refused), (60, self._stranger), (30, self._bad_sign_in), (50, self._log_lines),
-            (15, self._new_asset), (10, self._drop_asset), (2, self._job), (3, self._readiness), (40, self._liveness),
+            (560, self._cached), (120, self._conditional), (30, self._search), (30, self._uncached),
+            (80, self._refused), (60, self._stranger), (30, self._bad_sign_in), (30, self._log_lines),
+            (2, self._new_asset), (2, self._drop_asset), (1, self._job), (3, self._readiness), (52, self._liveness),
         ]  # fmt: skip
         self._weights, self._kinds = zip(*kinds, strict=True)
 
