@@ -22,7 +22,7 @@ POSTGRES_TESTS := $(filter-out $(foreach name,cache_freshness cache_identity cac
 	cache_traps_origin cache_traps_store client_floods database_pool drf_conventions exact_limits limit_algorithms limited_callables \
 	rate_limits redis_topologies response_cache store_failure,\
 	tests/integration/test_$(name).py),$(wildcard tests/integration/test_*.py)) \
-	$(filter-out $(foreach name,bad_input deploy_commands http_surface install monitoring package response_headers \
+	$(filter-out $(foreach name,bad_input cached_answers deploy_commands http_surface install monitoring package policy_fields response_headers \
 	rolling_restart run run_topologies tutorial, \
 	tests/acceptance/test_$(name).py),$(wildcard tests/acceptance/test_*.py))
 # More arguments for pytest: make test ARGS="tests/unit -k sliding"
