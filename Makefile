@@ -60,7 +60,7 @@ test-cluster: install  ## run the tests of limits and cache on a Redis Cluster t
 
 test-browser: install  ## run the tests that drive a real Chromium (Debian: apt-get install chromium)
 	@$(BROWSER_PACKAGES)
-	@$(VENV) -m pytest tests/browser -m browser $(ARGS)
+	@$(VENV) -m pytest tests/browser -m browser -n 2 $(ARGS)
 
 test-schema: install  ## try the OpenAPI description on a real server: generated requests, a generated client
 	@test -x .venv/schema/bin/python || "$(PYTHON)" -m venv .venv/schema

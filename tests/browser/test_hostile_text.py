@@ -17,6 +17,8 @@ LISTS = (
     "/admin/logs/logevent/", "/admin/network/asset/", "/admin/network/service/", "/admin/security/finding/",
     "/admin/perf/revision/",
 )  # fmt: skip
+# Lists of the dashboard, by what they are asked for.
+PAGES = ("/findings?search=onerror", "/assets?search=onerror", "/events?q=onerror")
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +45,10 @@ def test_text_of_attackers_is_shown_and_does_nothing(visitor: Callable[..., Any]
             assert page.url.split("?")[0].rstrip("/") != path.rstrip("/")
             assert MARK in page.content(), f"{page.url} does not show it"
             assert page.locator("img[src=x]").count() == 0, page.url
-        for path in (f"/admin/django_rq/dashboard/queues/0/{job}/", "/"):
+        for path in (f"/admin/django_rq/dashboard/queues/0/{job}/", *PAGES):
             page.goto(path)
             assert page.get_by_text(MARK).count() > 0, f"{path} does not show it"
             assert page.locator("img[src=x]").count() == 0, path
+        page.goto("/")  # where it stands among the worst and newest, or does not
+        assert page.locator("img[src=x]").count() == 0
     assert watch.problems == [], "\n".join(watch.problems)
