@@ -9,6 +9,7 @@ forged does not open.
 from __future__ import annotations
 
 import base64
+import functools
 import gzip
 import hmac
 import struct
@@ -25,6 +26,11 @@ FORMAT = 2
 _GZIP_LEVEL = 5
 # A body that compression does not make smaller by a tenth is kept as it is.
 _WORTH_IT = 0.9
+# What CPython needs for a pair of strings, and for an entry that has no headers and no body.
+_HEADER_OVERHEAD = 200
+_ENTRY_OVERHEAD = 300
+# Characters of a header's value up to which entries share it.
+_SHARED_LENGTH = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +54,20 @@ class Entry:
 
     @property
     def size(self) -> int:
-        """Bytes, roughly, that the entry takes in memory."""
-        return len(self.body) + sum(len(name) + len(value) for name, value in self.headers) + 300
+        """Bytes that the entry takes in memory, at most: what it shares with others counts for each."""
+        strings = sum(len(name) + len(value) + _HEADER_OVERHEAD for name, value in self.headers)
+        return len(self.body) + strings + _ENTRY_OVERHEAD
 
 
 def make_entry(status: int, headers: list[tuple[str, str]], body: bytes, compress: bool = False) -> Entry:
     """An entry of a computed response, compressed if asked for and worth it."""
-    etag = blake2b(_content(status, tuple(headers), body), digest_size=16).digest()
+    shared = tuple(_header(name, value) for name, value in headers)
+    etag = blake2b(_content(status, shared, body), digest_size=16).digest()
     if compress:
         compressed = gzip.compress(body, _GZIP_LEVEL, mtime=0)
         if len(compressed) < len(body) * _WORTH_IT:
-            return Entry(status, tuple(headers), compressed, etag, is_gzip=True)
-    return Entry(status, tuple(headers), body, etag)
+            return Entry(status, shared, compressed, etag, is_gzip=True)
+    return Entry(status, shared, body, etag)
 
 
 def seal_entry(entry: Entry, key: str) -> bytes:
@@ -105,6 +113,16 @@ def _parse(content: bytes, etag: bytes) -> Entry:
         at += _HEADER.size
         name = content[at : at + name_bytes].decode("latin-1")
         at += name_bytes
-        headers.append((name, content[at : at + value_bytes].decode("latin-1")))
+        headers.append(_header(name, content[at : at + value_bytes].decode("latin-1")))
         at += value_bytes
     return Entry(status, tuple(headers), content[at:], etag, is_gzip=bool(encoding))
+
+
+def _header(name: str, value: str) -> tuple[str, str]:
+    return _shared(name, value) if len(value) <= _SHARED_LENGTH else (name, value)
+
+
+@functools.lru_cache(maxsize=1024)
+def _shared(name: str, value: str) -> tuple[str, str]:
+    """The pair; one object for all entries that have it, as most headers of an API are the same everywhere."""
+    return name, value

@@ -161,6 +161,14 @@ class CacheLookup:
         spread = int.from_bytes(self.key[-4:].encode(), "big") % 2001 / 1000 - 1
         return self.terms.ttl * (1 + spread * self.terms.ttl_jitter / 100)
 
+    @property
+    def _retention(self) -> float:
+        """Seconds in which this entry may be served at all, fresh or stale."""
+        if self.terms is None:
+            return 0.0
+        spare = max(self.terms.stale_while_revalidate, self.terms.stale_if_error)
+        return max(self.terms.ttl, self.lifetime, self.stored_lifetime) + spare
+
     def accept(self, answer: CacheAnswer) -> Entry | None:
         """Take the gate's answer: notes a lease that came with it, returns the entry it brought, if any."""
         self.note_lease(answer)
@@ -172,7 +180,7 @@ class CacheLookup:
             return self._copy.entry if self._copy else None
         entry = open_entry(answer.blob, self.key)
         if entry is not None:
-            local_copies.put(self.key, entry, answer.age)
+            local_copies.put(self.key, entry, answer.age, self._retention)
         return entry
 
     def note_lease(self, answer: CacheAnswer) -> None:
@@ -257,8 +265,7 @@ class CacheLookup:
     def _store(self, entry: Entry, terms: Terms, kind: int, own_lifetime: int) -> str:
         self.holds_lease = False
         keeper.drop_lease(keys.lease(self.key))
-        spare = max(terms.stale_while_revalidate, terms.stale_if_error)
-        retention = max(float(setting("ENTRY_RETENTION")), self.lifetime + spare, self.stored_lifetime + spare)
+        retention = max(float(setting("ENTRY_RETENTION")), self._retention)
         took = round((time.perf_counter() - self._started) * SECOND)
         tags, cache_tag = " ".join(terms.tags), keys.cache_tag(self.key)
         budget = int(setting("CACHE_BUDGET_BYTES")) // len(keys.cache_tags())
@@ -279,7 +286,7 @@ class CacheLookup:
             return "store down"
         stored: str = reply.decode()
         if stored == "stored":
-            local_copies.put(self.key, entry, 0.0)
+            local_copies.put(self.key, entry, 0.0, self._retention)
         return stored
 
     def _must_refresh(self, plain: Any) -> bool:

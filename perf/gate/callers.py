@@ -167,7 +167,7 @@ def counter_keys(rule: LimitRule, caller: Caller) -> tuple[str, ...]:
     return _counter_keys(rule.id, rule.algorithm, caller.counted_as(rule.count_by), setting("KEY_PREFIX"))
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=2048)
 def _counter_keys(rule_id: int | str, algorithm: str, parts: tuple[str, ...], _prefix: str) -> tuple[str, ...]:
     counter = keys.counter(rule_id, algorithm, parts)
     if parts[0] not in ("ip", "key"):

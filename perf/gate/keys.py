@@ -144,7 +144,7 @@ def digest(parts: Iterable[str]) -> str:
     return base64.urlsafe_b64encode(hasher.digest())[:22].decode("ascii")
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=1024)
 def _identity_digest(user_id: str) -> str:
     return digest(("identity", user_id))
 

@@ -161,6 +161,6 @@ def _hashes(caller: Caller) -> tuple[str, str]:
     return user, _hash("ip", caller.counted_as("ip")[1], setting("KEY_PREFIX"))
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=1024)
 def _hash(kind: str, name: str, _prefix: str) -> str:
     return keys.digest(("traffic", kind, name))[:12]

@@ -21,7 +21,7 @@ from granian import Granian
 from granian._granian import SocketHolder  # Granian's own servers start from descriptors with it
 from granian.constants import Interfaces
 
-from securenet.run import access_log, lifeline, listener, rolling
+from securenet.run import access_log, allocator, lifeline, listener, rolling
 from securenet.run.config import RunConfig
 from securenet.run.draining import HAND_OVER, Application, Draining
 from securenet.run.slow_bodies import SlowBodies
@@ -112,6 +112,7 @@ def main() -> None:
     # Only forks can be tied to this process; newer Pythons start multiprocessing children in other ways.
     multiprocessing.set_start_method("fork")
     lifeline.forks_die_with_parent()
+    allocator.settle()
     # A worker that is still loading has the handlers of this process, which would do nothing there.
     os.register_at_fork(after_in_child=_forget_handlers)
     listening = listener.inherited(os.environ) or listener.listen(config.host, config.port, config.web_workers)

@@ -64,8 +64,8 @@ class Mix:
         self.assets: list[int] = []
         kinds: list[tuple[int, Callable[[], Ask]]] = [
             (560, self._cached), (120, self._conditional), (30, self._search), (30, self._uncached),
-            (80, self._refused), (60, self._stranger), (30, self._bad_sign_in), (30, self._log_lines),
-            (2, self._new_asset), (2, self._drop_asset), (1, self._job), (3, self._readiness), (52, self._liveness),
+            (80, self._refused), (60, self._stranger), (3, self._bad_sign_in), (30, self._log_lines),
+            (2, self._new_asset), (2, self._drop_asset), (1, self._job), (3, self._readiness), (79, self._liveness),
         ]  # fmt: skip
         self._weights, self._kinds = zip(*kinds, strict=True)
 

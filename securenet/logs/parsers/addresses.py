@@ -16,7 +16,7 @@ ADDRESS = r"[0-9A-Fa-f:.]{2,45}(?:%[\w.-]{1,16})?"
 _IPV4 = re.compile(r"(?:(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])(?:\.(?!$)|$)){4}")
 
 
-@lru_cache(maxsize=16_384)
+@lru_cache(maxsize=4_096)
 def canonical_address(text: str) -> str | None:
     """Return the canonical form of an address, or None.
 
@@ -35,7 +35,7 @@ def canonical_address(text: str) -> str | None:
     return str(ipaddress.IPv6Address(int(address)))
 
 
-@lru_cache(maxsize=16_384)
+@lru_cache(maxsize=4_096)
 def source_network(address: str) -> str:
     """Return what counts as one source: the IPv4 address itself, or the /64 of an IPv6 address.
 

@@ -66,3 +66,11 @@ def test_compression_changes_nothing_but_the_size(body: bytes, times: int) -> No
 def test_equal_contents_have_equal_etags_and_others_do_not() -> None:
     assert make_entry(200, [], b"a").etag == make_entry(200, [], b"a").etag
     assert make_entry(200, [], b"a").etag != make_entry(200, [("X", "a")], b"").etag
+
+
+def test_entries_share_the_headers_they_have_in_common() -> None:
+    entries = [make_entry(200, [("Content-Type", "application/json"), ("X-Own", own)], b"") for own in "ab"]
+    first, second = (open_entry(stored(entry, "key"), "key") for entry in entries)
+    assert first is not None and second is not None
+    assert first.headers[0] is second.headers[0]
+    assert (first.headers[1], second.headers[1]) == (("X-Own", "a"), ("X-Own", "b"))
