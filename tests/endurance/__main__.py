@@ -68,6 +68,7 @@ def main() -> int:
     arguments = argparse.ArgumentParser(prog="make soak", description="A long run of mixed traffic.")
     arguments.add_argument("--requests", type=int, default=1_000_000)
     arguments.add_argument("--seed", type=int, default=1)
+    arguments.add_argument("--minutes", type=float, default=180.0, help="what has been sent by then is judged")
     options = arguments.parse_args()
     signal.signal(signal.SIGTERM, lambda signum, frame: sys.exit(128 + signum))  # so that nothing is left behind
     with tempfile.TemporaryDirectory(prefix="securenet-soak-") as folder:
@@ -75,7 +76,7 @@ def main() -> int:
         with securenet(data, **ENVIRONMENT) as run:
             run.await_ready()
             soak = Soak(run, options.requests, options.seed)
-            soak.carry_out()
+            soak.carry_out(options.minutes * 60)
             jobs = soak.unfinished_jobs()
     found = verdicts(soak.samples, soak.answers(), [*soak.failures(), *jobs])
     report.publish(soak.samples, found, soak.answers(), options.seed, soak.longest(), soak.edits)
@@ -102,8 +103,8 @@ class Soak:
         self._is_over = threading.Event()
         self._shell = Shell({**run.environment, "REDIS_URL": run.redis_url})
 
-    def carry_out(self) -> None:
-        """Send everything, while policies are edited and samples are taken."""
+    def carry_out(self, most: float) -> None:
+        """Send everything, for ``most`` seconds at most, while policies are edited and samples are taken."""
         self._shell.run(FURNISH)
         tokens = self._shell.run(TOKENS.format(prefix="user-")).split()
         limited = self._shell.run(TOKENS.format(prefix="limited-")).split()
@@ -111,7 +112,7 @@ class Soak:
         begun = time.monotonic()
         with self._senders(tokens, limited) as readers, self.run.redis() as client:
             editor.start()
-            while any(reader.is_alive() for reader in readers):
+            while any(reader.is_alive() for reader in readers) and time.monotonic() < begun + most:
                 self._sample(client, begun)
                 self._is_over.wait(SAMPLE_SECONDS)
             self._is_over.set()
