@@ -43,7 +43,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     "ADMIN_ROLES": [],
     # Seconds that a cached view without a policy and without a ttl of its own is kept fresh.
     "DEFAULT_TTL": 300,
-    # Bytes of cache entries in Redis, over all keys.
+    # Bytes that Redis uses for cache entries, with their keys and the books kept about them.
     "CACHE_BUDGET_BYTES": 64 * 1024 * 1024,
     # Hash tags over which entries are spread. One: limits and cache share a slot and one script. More, such as 16, are
     # for a Redis Cluster: two scripts are asked side by side, and each tag has its part of the budget.
@@ -54,7 +54,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     "EARLY_REFRESH": 1.0,
     # Bytes from which bodies are kept compressed, and sent so to clients that accept gzip; 0: none.
     "COMPRESS_BYTES": 2048,
-    # Bytes of bodies that each process keeps beside Redis.
+    # Bytes of memory for copies of cached bodies that each process keeps beside Redis.
     "LOCAL_COPIES_BYTES": 16 * 1024 * 1024,
     # Seconds a request holds the right to recompute an entry; renewed while it works.
     "LEASE_SECONDS": 5.0,

@@ -72,7 +72,8 @@ class Mix:
     def next(self) -> Ask:
         """The next request."""
         (kind,) = self._random.choices(self._kinds, self._weights)
-        return kind()
+        ask: Ask = kind()
+        return ask
 
     def learn(self, ask: Ask, status: int, headers: http.client.HTTPMessage, body: bytes) -> None:
         """Remember ETags and what was made, for later requests."""
