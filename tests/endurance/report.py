@@ -25,7 +25,7 @@ TEXT = """\
 from three processes: cached answers, conditional requests, searches that nobody made before, reads that are not
 cached, clients that are mostly refused, strangers and wrong passwords from ever new addresses, log lines, assets made
 and dropped, jobs of every type, health and metrics. Meanwhile policies are edited every four seconds.
-`make soak ARGS="--requests 50000"` is a shorter run; `--minutes 45` ends one after that time, and what was sent is judged.
+`make soak ARGS="--requests 50000"` is a shorter run; `--minutes 45` ends one after that time and judges what was sent.
 
 Resident memory at the end may be {growth} times that after five hundredths of the requests, at most; figures are
 medians over five hundredths. Files, threads and connections may not grow, Redis stays below a fixed bound, no answer is
